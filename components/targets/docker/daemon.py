@@ -1,0 +1,194 @@
+"""What the Docker provider has no word for, done through the Docker SDK: pids limits, signals, jobs, volume owners.
+
+The SDK is imported on first use, so that a preview that needs none of it does not pay for it.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from components.targets.docker.container import Mount as VolumeMount
+from components.targets.docker.container import Names, job_arguments
+from components.workload import FILES_DIRECTORY, Volume, Workload
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+LAST_LINES = 20
+Report = Callable[[str, str], None]
+"""Is told the name of a job and each line it prints."""
+
+
+class JobFailed(RuntimeError):
+    """A job ended with another exit code than 0, or ran over its deadline. The message carries its last log lines."""
+
+
+class Daemon:
+    """One Docker engine, reached the way the provider reaches it: `host` None is the environment's own."""
+
+    def __init__(self, host: str | None = None) -> None:
+        self._host = host
+
+    @cached_property
+    def client(self) -> DockerClient:
+        """The SDK's client. Raises docker.errors.DockerException when the engine does not answer."""
+        import docker
+
+        if self._host is None:
+            return docker.from_env()
+        return docker.DockerClient(base_url=self._host, use_ssh_client=self._host.startswith("ssh://"))
+
+    def limit_pids(self, container_id: str, pids: int) -> None:
+        """Set the limit on a container's processes (control 8). It holds over restarts of the container."""
+        api = self.client.api
+        api._raise_for_status(
+            api._post_json(api._url("/containers/{0}/update", container_id), data={"PidsLimit": pids})
+        )
+
+    def signal(self, container: str, signal: str) -> bool:
+        """Send a signal to a running container; False when there is none of that name or it does not run."""
+        import docker.errors
+
+        try:
+            self.client.containers.get(container).kill(signal=signal)
+        except docker.errors.NotFound:
+            return False
+        except docker.errors.APIError as error:
+            if error.status_code == 409:
+                return False
+            raise
+        return True
+
+    def own_files(self, container_id: str, workload: Workload) -> None:
+        """Make all below FILES_DIRECTORY of a container belong to the workload's user: files 0400, folders 0500."""
+        chunks, _ = self.client.api.get_archive(container_id, f"{FILES_DIRECTORY}/.")
+        entries = []
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
+            for info in tar:
+                data = tar.extractfile(info)
+                info.uid, info.gid, info.uname, info.gname = workload.user, workload.group, "", ""
+                info.mode = 0o500 if info.isdir() else 0o400
+                entries.append((info, data.read() if data else b""))
+        self.client.api.put_archive(container_id, FILES_DIRECTORY, _archive(entries))
+
+    def fill_volume(
+        self,
+        volume: Volume,
+        names: Names,
+        owner: Workload,
+        egress_network: str,
+        report: Report,
+        secrets: Mapping[str, str],
+    ) -> None:
+        """Make the volume, give it to the owner's user, and run its jobs in order. Safe to run again at any time.
+
+        `secrets` has the content of every secret the jobs name. Raises JobFailed with the job's last log lines.
+        """
+        physical = names.volume(volume.name)
+        labels = names.labels(owner.name)
+        self.client.volumes.create(name=physical, labels=labels)
+        first = volume.fill[0] if volume.fill else owner
+        self._own(physical, volume.path, first, labels)
+        for job in volume.fill:
+            target = VolumeMount(physical, volume.path, read_only=False)
+            self.run_job(job, names, [target], egress_network if job.egress else None, report, secrets)
+
+    def _own(self, physical: str, path: str, workload: Workload, labels: Mapping[str, str]) -> None:
+        # A new volume belongs to root (finding 4). Unpacking a directory entry onto its mount point changes owner and
+        # mode without any process running as root.
+        holder = self.client.api.create_container(
+            workload.image,
+            command=["true"],
+            entrypoint=["true"],
+            labels=dict(labels),
+            host_config=self.client.api.create_host_config(
+                binds={physical: {"bind": path, "mode": "rw"}}, cap_drop=["ALL"], network_mode="none"
+            ),
+        )
+        try:
+            archive = _archive([_entry(path.lstrip("/"), workload, 0o750, directory=True)])
+            self.client.api.put_archive(holder["Id"], "/", archive)
+        finally:
+            self.client.api.remove_container(holder["Id"], v=False, force=True)
+
+    def run_job(
+        self,
+        job: Workload,
+        names: Names,
+        mounts: list[VolumeMount],
+        network: str | None,
+        report: Report,
+        secrets: Mapping[str, str],
+    ) -> None:
+        """Run a job to its end, passing each line it prints to `report`; nothing of its container stays.
+
+        Raises JobFailed.
+        """
+        arguments = job_arguments(job, names, mounts, network)
+        files = {file.name: file.content for file in job.files}
+        files |= {file.name: secrets[file.secret] for file in job.secrets}
+        with self._container(arguments, job, files) as container:
+            container.start()
+            lines: list[str] = []
+            for line in _lines(container.logs(stream=True, follow=True)):
+                lines = [*lines[-LAST_LINES:], line]
+                report(job.name, line)
+            code = int(container.wait(timeout=job.deadline)["StatusCode"])
+        if code != 0:
+            tail = "\n  ".join(lines[-LAST_LINES:])
+            raise JobFailed(f"job '{job.name}' ended with exit code {code}; its last lines:\n  {tail}")
+
+    @contextmanager
+    def _container(self, arguments: dict[str, Any], job: Workload, files: Mapping[str, str]) -> Iterator[Container]:
+        import docker.errors
+
+        name = arguments["name"]
+        with suppress(docker.errors.NotFound):
+            # A job that was killed half-way may have left its container behind.
+            self.client.containers.get(name).remove(force=True, v=True)
+        volume = f"{name}-files"
+        if files:
+            arguments["volumes"] = {**arguments["volumes"], volume: {"bind": FILES_DIRECTORY, "mode": "rw"}}
+        container = self.client.containers.create(**arguments)
+        try:
+            if files:
+                entries = [_entry(file, job, 0o400, content=content.encode()) for file, content in files.items()]
+                # The daemon refuses to unpack into a read-only root; the volume's own mount point it accepts.
+                container.put_archive(FILES_DIRECTORY, _archive(entries))
+            yield container
+        finally:
+            container.remove(force=True, v=True)
+            if files:
+                self.client.volumes.get(volume).remove(force=True)
+
+
+def _entry(
+    name: str, workload: Workload, mode: int, *, directory: bool = False, content: bytes = b""
+) -> tuple[tarfile.TarInfo, bytes]:
+    info = tarfile.TarInfo(name)
+    info.type = tarfile.DIRTYPE if directory else tarfile.REGTYPE
+    info.uid, info.gid, info.mode, info.size = workload.user, workload.group, mode, len(content)
+    return info, content
+
+
+def _archive(entries: list[tuple[tarfile.TarInfo, bytes]]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for info, content in entries:
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def _lines(chunks: Any) -> Iterator[str]:
+    pending = b""
+    for chunk in chunks:
+        *whole, pending = (pending + chunk).split(b"\n")
+        yield from (line.decode(errors="replace") for line in whole)
+    if pending:
+        yield pending.decode(errors="replace")

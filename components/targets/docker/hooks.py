@@ -1,0 +1,65 @@
+"""Steps the Pulumi engine runs around a resource, for what the Docker provider has no input for.
+
+A hook that runs before a resource is created fails the deployment when it raises, and the resource is then not in
+the state: the next `up` runs it again. One that runs after can only warn, so `make smoke` checks its result.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from pulumi import ResourceHook, ResourceHookArgs, ResourceHookBinding
+
+from components.targets.docker import progress
+from components.targets.docker.container import Names
+from components.targets.docker.daemon import Daemon
+from components.targets.placement import Secrets
+from components.workload import Volume, Workload
+
+
+class Hooks:
+    """The hooks of one Docker host's resources; each has a name that is unique in the stack."""
+
+    def __init__(self, host: str, names: Names, daemon: Daemon) -> None:
+        self._host, self._names, self._daemon = host, names, daemon
+
+    def limit_pids(self, workload: Workload) -> ResourceHookBinding:
+        """Give the container its limit on processes, which the provider has no input for (control 8)."""
+
+        async def limit(args: ResourceHookArgs) -> None:
+            await asyncio.to_thread(self._daemon.limit_pids, args.id, workload.resources.pids)
+
+        hook = ResourceHook(f"{self._host}-{workload.name}-limit-pids", limit)
+        return ResourceHookBinding(after_create=[hook], after_update=[hook])
+
+    def fill(self, volume: Volume, owner: Workload, secrets: Secrets) -> ResourceHookBinding:
+        """Run a volume's jobs before anyone mounts it, so that a service starts only on complete, verified data."""
+        names = sorted({secret.secret for job in volume.fill for secret in job.secrets})
+        contents = {name: secrets.content(name) for name in names}
+
+        async def run(args: ResourceHookArgs) -> None:
+            # The values are read here, at the last moment, and handed to the job's files only.
+            values = {name: str(await content.future()) for name, content in contents.items()}
+            network = f"{self._names.prefix}-egress"
+            await asyncio.to_thread(
+                self._daemon.fill_volume, volume, self._names, owner, network, progress.report, values
+            )
+
+        hook = ResourceHook(f"{self._host}-{volume.name}-fill", run)
+        return ResourceHookBinding(before_create=[hook])
+
+    def hand_over_files(self, workload: Workload) -> ResourceHookBinding:
+        """Give uploaded files to the service's user, then make a running service read them again if it can.
+
+        A failure here only warns, but it is not silent: the service cannot read its files, stays unhealthy, and the
+        deployment fails.
+        """
+        signal, container = workload.reload_signal, self._names.container(workload.name)
+
+        async def run(args: ResourceHookArgs) -> None:
+            await asyncio.to_thread(self._daemon.own_files, args.id, workload)
+            if signal:
+                await asyncio.to_thread(self._daemon.signal, container, signal)
+
+        hook = ResourceHook(f"{self._host}-{workload.name}-files", run)
+        return ResourceHookBinding(after_create=[hook], after_update=[hook])

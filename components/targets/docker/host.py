@@ -1,0 +1,181 @@
+"""Realise workloads on one Docker engine.
+
+Networks: one internal per stack, which everything joins; one published, which only an exposed workload joins as
+well; one with a way out, which only jobs that fetch join while they run. Everything is named after the stack.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import pulumi
+import pulumi_docker as docker
+from pulumi import Output, ResourceOptions
+
+from components.targets.docker.container import Names, mounts, service_arguments
+from components.targets.docker.daemon import Daemon
+from components.targets.docker.hooks import Hooks
+from components.targets.docker.provider_traps import REPLACE_ON_CHANGES
+from components.targets.placement import Placement
+from components.targets.spec import Docker
+from components.workload import FILES_DIRECTORY, Volume, Workload
+
+DOCKER_RESOLVER = "127.0.0.11:53"
+
+
+class DockerHost(pulumi.ComponentResource):
+    """One Docker engine as a target."""
+
+    def __init__(self, name: str, spec: Docker, stack: str) -> None:
+        super().__init__("slm:target:docker", name, None, None)
+        self.names = Names(stack)
+        self._name = name
+        self._hooks = Hooks(name, self.names, Daemon(spec.host))
+        self._provider = docker.Provider(
+            f"{name}-docker", docker.ProviderArgs(host=spec.host), opts=ResourceOptions(parent=self)
+        )
+        self._internal = self._network("internal", internal=True)
+        self._volumes: dict[str, docker.Volume] = {}
+        self.register_outputs({})
+
+    def resolver(self) -> str:
+        """Docker's embedded name server, the same in every container of a user-defined network."""
+        return DOCKER_RESOLVER
+
+    def run(self, workload: Workload, at: Placement) -> Output[str]:
+        """Realise a service; gives the id of its container once it is healthy."""
+        options = ResourceOptions(parent=at.parent, provider=self._provider)
+        image = self._image(workload, options)
+        volumes = [self._volume(v, workload, at) for v in workload.volumes]
+        files = self._files(workload, image, at)
+        networks = [self._attached(self._internal, workload)]
+        if at.exposure:
+            networks.append(self._attached(self._published, workload))
+        arguments = service_arguments(workload, self.names)
+        replaced_with_files = [files] if files and not workload.reload_signal else []
+        container = docker.Container(
+            f"{workload.name}-container",
+            image=image,
+            networks_advanced=networks,
+            volumes=[
+                docker.ContainerVolumeArgs(volume_name=m.volume, container_path=m.path, read_only=m.read_only)
+                for m in mounts(workload, self.names)
+            ],
+            ports=[
+                docker.ContainerPortArgs(internal=workload.port or 0, external=at.exposure.port, ip=at.exposure.bind)
+            ]
+            if at.exposure
+            else None,
+            labels=self._labels(workload),
+            **arguments,
+            opts=ResourceOptions(
+                parent=at.parent,
+                provider=self._provider,
+                depends_on=[*volumes, *([files] if files else [])],
+                delete_before_replace=True,  # two containers cannot hold one name, port or GPU
+                replace_on_changes=REPLACE_ON_CHANGES,
+                replace_with=replaced_with_files,
+                hooks=self._hooks.limit_pids(workload),
+            ),
+        )
+        return container.id
+
+    def _image(self, workload: Workload, options: ResourceOptions) -> Output[str] | str:
+        if workload.image.startswith("sha256:"):
+            # The image was built on this site: the daemon has it under its id, and there is nothing to pull.
+            return workload.image
+        return docker.RemoteImage(
+            f"{workload.name}-image", name=workload.image, keep_locally=True, opts=options
+        ).image_id
+
+    def _volume(self, volume: Volume, owner: Workload, at: Placement) -> docker.Volume:
+        if volume.name not in self._volumes:
+            before = [self._egress] if any(job.egress for job in volume.fill) else []
+            self._volumes[volume.name] = docker.Volume(
+                f"{volume.name}-volume",
+                name=self.names.volume(volume.name),
+                labels=[docker.VolumeLabelArgs(label=k, value=v) for k, v in self.names.labels(owner.name).items()],
+                opts=ResourceOptions(
+                    parent=self,
+                    provider=self._provider,
+                    depends_on=before,
+                    retain_on_delete=volume.keep,
+                    hooks=self._hooks.fill(volume, owner, at.secrets),
+                ),
+            )
+        return self._volumes[volume.name]
+
+    def _files(self, workload: Workload, image: Output[str] | str, at: Placement) -> docker.Container | None:
+        """A container that is made but never started: it carries files into the volume the service mounts read-only.
+
+        The provider cannot upload into a container with a read-only root (finding 2), and a bind mount would not
+        reach a host behind ssh. Its inputs for an owner make the daemon look the image's user up in the host's
+        own user list, which fails for ids that have no name there; so a hook gives the files to the workload's user.
+        """
+        if not workload.files and not workload.secrets:
+            return None
+        name = self.names.files(workload.name)
+        opts = ResourceOptions(parent=at.parent, provider=self._provider)
+        volume = docker.Volume(
+            f"{workload.name}-files-volume",
+            name=name,
+            labels=[docker.VolumeLabelArgs(label=k, value=v) for k, v in self.names.labels(workload.name).items()],
+            opts=opts,
+        )
+        contents = [(f.name, Output.from_input(f.content)) for f in workload.files]
+        contents += [(s.name, at.secrets.content(s.secret)) for s in workload.secrets]
+        return docker.Container(
+            f"{workload.name}-files",
+            name=name,
+            image=image,
+            entrypoints=["true"],
+            command=["true"],
+            user=f"{workload.user}:{workload.group}",
+            capabilities=docker.ContainerCapabilitiesArgs(drops=["ALL"]),
+            security_opts=["no-new-privileges:true"],
+            network_mode="none",
+            volumes=[docker.ContainerVolumeArgs(volume_name=volume.name, container_path=FILES_DIRECTORY)],
+            uploads=[
+                docker.ContainerUploadArgs(
+                    file=f"{FILES_DIRECTORY}/{file}",
+                    content=content,
+                    permissions="0400",
+                )
+                for file, content in contents
+            ],
+            labels=self._labels(workload),
+            start=False,
+            must_run=False,
+            opts=ResourceOptions(
+                parent=at.parent,
+                provider=self._provider,
+                delete_before_replace=True,
+                hooks=self._hooks.hand_over_files(workload),
+            ),
+        )
+
+    def _labels(self, workload: Workload) -> list[docker.ContainerLabelArgs]:
+        labels = self.names.labels(workload.name)
+        return [docker.ContainerLabelArgs(label=key, value=value) for key, value in labels.items()]
+
+    def _attached(self, network: docker.Network, workload: Workload) -> docker.ContainerNetworksAdvancedArgs:
+        return docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[workload.name])
+
+    @cached_property
+    def _published(self) -> docker.Network:
+        # Without masquerading a port can be published, yet the container has no way out.
+        return self._network("published", options={"com.docker.network.bridge.enable_ip_masquerade": "false"})
+
+    @cached_property
+    def _egress(self) -> docker.Network:
+        return self._network("egress")
+
+    def _network(self, kind: str, internal: bool = False, options: dict[str, str] | None = None) -> docker.Network:
+        return docker.Network(
+            f"{self._name}-{kind}",
+            name=f"{self.names.prefix}-{kind}",
+            internal=internal,
+            options=options,
+            labels=[docker.NetworkLabelArgs(label="slm.stack", value=self.names.stack)],
+            opts=ResourceOptions(parent=self, provider=self._provider, delete_before_replace=True),
+        )
