@@ -1,0 +1,18 @@
+"""The typed description of a stack: what `Pulumi.<stack>.yaml` may say, and how it is read and checked."""
+
+from components.settings.loading import from_pulumi_config, load, load_overlay
+from components.settings.model import Security, SecurityException, Settings
+from components.settings.problems import Problem, SettingsError
+from components.settings.secret_words import passphrase_problem
+
+__all__ = [
+    "Problem",
+    "Security",
+    "SecurityException",
+    "Settings",
+    "SettingsError",
+    "from_pulumi_config",
+    "load",
+    "load_overlay",
+    "passphrase_problem",
+]

@@ -1,0 +1,94 @@
+"""What no part of a description can check alone: names that refer to each other, and whether the parts fit together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from components.catalog import catalog
+from components.settings.image_rules import image_problem
+from components.settings.problems import Problem, path_of, unknown
+
+if TYPE_CHECKING:
+    from components.settings.model import Settings
+
+SOME_IMAGE = "sha256:" + "0" * 64
+"""Stands for any image where a workload is made only to hear whether engine and model fit."""
+
+ON_KUBERNETES = ("vllm", "ollama")
+"""Names whose Service would inject variables that the engine of that name reads as its own settings."""
+
+
+def cross_references(settings: Settings) -> list[Problem]:
+    """Every disagreement between the parts of `settings`."""
+    return [*_targets(settings), *_engines(settings), *_served_names(settings), *_images(settings)]
+
+
+def _targets(settings: Settings) -> Iterator[Problem]:
+    hosts: dict[str, str] = {}
+    for name, spec in settings.targets.items():
+        host = getattr(spec, "host", None)
+        if host and (first := hosts.setdefault(host, name)) != name:
+            path = path_of(("targets", name, "host"))
+            yield Problem(path, f"host is listed twice, also as target '{first}'", "use one target for one host")
+    if settings.gateway.target not in settings.targets:
+        problem, fix = unknown("target", settings.gateway.target, settings.targets)
+        yield Problem(path_of(("gateway", "target")), problem, fix)
+
+
+def _engines(settings: Settings) -> Iterator[Problem]:
+    for name, engine in settings.engines.items():
+        here = ("engines", name)
+        target = settings.targets.get(engine.target)
+        model = settings.models.get(engine.model)
+        if target is None:
+            yield Problem(path_of((*here, "target")), *unknown("target", engine.target, settings.targets))
+        else:
+            if target.kind != "docker" and name in ON_KUBERNETES:
+                harm = f"name '{name}' makes Kubernetes inject {name.upper()}_PORT, which the engine reads as its own"
+                yield Problem(path_of(here), harm, "choose another name")
+            if engine.gpus > target.gpus:
+                has = f"has {target.gpus}" if target.gpus else "has no GPU"
+                fix = f"set gpus of the target, or gpus: {target.gpus} here"
+                yield Problem(path_of((*here, "gpus")), f"wants {engine.gpus}, and target '{engine.target}' {has}", fix)
+        if model is None:
+            yield Problem(path_of((*here, "model")), *unknown("model", engine.model, settings.models))
+            continue
+        try:
+            engine.workload(name, model, defaultdict(lambda: SOME_IMAGE))
+        except ValidationError as error:
+            reasons = "; ".join(detail["msg"].removeprefix("Value error, ") for detail in error.errors())
+            yield Problem(path_of(here), reasons, "change the engine's settings")
+        except ValueError as error:
+            yield Problem(path_of(here), *_split(str(error)))
+    different = {engine.target for engine in settings.engines.values()} - {settings.gateway.target}
+    if settings.gateway.target in settings.targets and (apart := sorted(different & settings.targets.keys())):
+        there = settings.gateway.target
+        harm = f"the gateway on '{there}' cannot reach engines on '{apart[0]}': engines are not published"
+        yield Problem(path_of(("gateway", "target")), harm, "put them on one target, and another stack on the other")
+
+
+def _served_names(settings: Settings) -> Iterator[Problem]:
+    served: dict[str, str] = {}
+    for name, engine in settings.engines.items():
+        if (first := served.setdefault(engine.model, name)) != name:
+            harm = f"model '{engine.model}' is already served by engine '{first}': the gateway routes by model"
+            yield Problem(path_of(("engines", name, "model")), harm, "choose another model, or remove one engine")
+
+
+def _images(settings: Settings) -> Iterator[Problem]:
+    rows = catalog().images
+    for role, image in settings.images.items():
+        path = path_of(("images", role))
+        if role not in rows:
+            yield Problem(path, *unknown("image role", role, rows))
+        elif image != rows[role].pinned and (found := image_problem(role, image, settings.security.allow_registries)):
+            yield Problem(path, *found)
+
+
+def _split(text: str) -> tuple[str, str]:
+    what, _, fix = text.partition(" — ")
+    return what, fix

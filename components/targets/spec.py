@@ -1,0 +1,196 @@
+"""Where a stack runs, as the stack file says it: one settings class per kind of target.
+
+Only settings: no Pulumi here, and no decision about a workload. Every class has `gpus`, the number of GPUs that all
+its machines have together, and `undeployable`, why this version cannot deploy to it yet (None when it can).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from ipaddress import IPv4Network
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from components.workload import Name, Value
+
+HostKey = Annotated[str, StringConstraints(strip_whitespace=True)]
+FilePath = Annotated[str, StringConstraints(pattern=r"^(~/|/)[A-Za-z0-9._/-]+$")]
+"""Absolute, or below the home directory of whoever runs the tool (`~/…`)."""
+
+PoolName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]{0,11}$")]
+"""AKS allows pool names of at most 12 lower-case letters and digits."""
+
+
+class Docker(Value):
+    """A Docker engine: this machine's, or an edge host's over SSH.
+
+    `host` is `unix:///path` or `ssh://user@host[:port]`; without it, the engine that the DOCKER_HOST variable or the
+    usual socket names. `host_key` pins the SSH host: `ssh-ed25519 AAAA…`, one line of its /etc/ssh/*.pub.
+    `key_file` is the private key's path; without it, the SSH agent is asked.
+    """
+
+    kind: Literal["docker"] = "docker"
+    host: str | None = None
+    host_key: HostKey | None = None
+    key_file: FilePath | None = None
+    gpus: int = Field(0, ge=0, le=64, description="NVIDIA GPUs that containers of this host may use")
+
+    @field_validator("host")
+    @classmethod
+    def _is_local_or_ssh(cls, host: str | None) -> str | None:
+        if host is None or re.fullmatch(r"unix:///[A-Za-z0-9._/-]+", host):
+            return host
+        if host.startswith("tcp://"):
+            raise ValueError("an engine on tcp:// gives root to whoever reaches it — use ssh://user@host or TLS")
+        if re.match(r"^ssh://[^/@]*:[^/]*@", host):
+            raise ValueError("a password in the address would be committed — use agent or key path (key_file)")
+        if not re.fullmatch(r"ssh://[a-z_][a-z0-9_-]*@[A-Za-z0-9.-]+(:[0-9]{1,5})?", host):
+            raise ValueError("not an address of a Docker engine — write unix:///path or ssh://user@host:port")
+        if (port := _port(host)) is not None and not 0 < port < 65536:
+            raise ValueError("port outside 1-65535 — give the port of its SSH server")
+        return host
+
+    @field_validator("host_key")
+    @classmethod
+    def _is_a_public_key(cls, key: str | None) -> str | None:
+        if key is None:
+            return None
+        kind, _, rest = key.partition(" ")
+        try:
+            blob = base64.b64decode(rest.split(" ")[0], validate=True)
+        except (binascii.Error, ValueError):
+            blob = b""
+        if not blob[4:].startswith(kind.encode()) or kind not in _HOST_KEY_KINDS or len(blob) < 40:
+            raise ValueError(
+                "not a public SSH host key — copy one line of `ssh-keyscan HOST` without the host name, "
+                "after comparing its fingerprint on the host: 'ssh-ed25519 AAAA…'"
+            )
+        return key
+
+    @model_validator(mode="after")
+    def _ssh_is_pinned(self) -> Self:
+        if self.remote and self.host_key is None:
+            raise ValueError(
+                "host_key is missing, so any machine that answers would be trusted — pin ssh host key: "
+                "host_key: ssh-ed25519 AAAA…"
+            )
+        if not self.remote and (self.host_key or self.key_file):
+            raise ValueError("host_key and key_file belong to an ssh:// host — remove them or set host")
+        return self
+
+    @property
+    def remote(self) -> bool:
+        """Whether the engine is on another machine."""
+        return self.host is not None and self.host.startswith("ssh://")
+
+    @property
+    def where(self) -> str:
+        """The place in a few words, for tables and messages."""
+        return self.host or "this machine's Docker engine"
+
+    @property
+    def undeployable(self) -> str | None:
+        return "a Docker engine over ssh:// cannot be deployed to yet" if self.remote else None
+
+
+_HOST_KEY_KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")
+
+
+def _port(host: str) -> int | None:
+    try:
+        return urlsplit(host).port
+    except ValueError:
+        return -1
+
+
+class Kubernetes(Value):
+    """A cluster that exists already, by a kubeconfig file on the machine that runs the tool."""
+
+    kind: Literal["kubernetes"] = "kubernetes"
+    kubeconfig: FilePath
+    context: str | None = Field(None, min_length=1, description="context of the kubeconfig; its current one by default")
+    namespace: Name = "slm"
+    gpus: int = Field(0, ge=0, description="GPUs of all nodes together")
+
+    @property
+    def where(self) -> str:
+        """The place in a few words, for tables and messages."""
+        return f"{self.kubeconfig}, namespace {self.namespace}"
+
+    @property
+    def undeployable(self) -> str | None:
+        return "a target of kind kubernetes cannot be deployed to yet"
+
+
+class Pool(Value):
+    """A node pool of an AKS cluster that grows and shrinks between `min_nodes` and `max_nodes`."""
+
+    vm_size: str = Field(pattern=r"^Standard_[A-Za-z0-9_]+$", description="Azure VM size, such as Standard_D4as_v5")
+    gpus: int = Field(0, ge=0, le=16, description="GPUs of one node of this size")
+    min_nodes: int = Field(0, ge=0, le=1000)
+    max_nodes: int = Field(1, ge=1, le=1000)
+
+    @model_validator(mode="after")
+    def _grows(self) -> Self:
+        if self.min_nodes > self.max_nodes:
+            raise ValueError(
+                f"min_nodes {self.min_nodes} is above max_nodes {self.max_nodes} — swap or raise max_nodes"
+            )
+        return self
+
+
+class Aks(Value):
+    """An Azure Kubernetes Service cluster that the stack itself makes.
+
+    The API server has a private address unless `private` is false; then `authorized_ranges` says who may reach it.
+    """
+
+    kind: Literal["aks"] = "aks"
+    location: str = Field(pattern=r"^[a-z]+[a-z0-9]*$", description="Azure region, such as westeurope")
+    private: bool = True
+    authorized_ranges: tuple[str, ...] = Field((), description="IPv4 ranges in CIDR form, 203.0.113.0/24")
+    pools: dict[PoolName, Pool] = Field(min_length=1)
+
+    @field_validator("authorized_ranges")
+    @classmethod
+    def _are_networks(cls, ranges: tuple[str, ...]) -> tuple[str, ...]:
+        for value in ranges:
+            try:
+                network = IPv4Network(value)
+            except ValueError:
+                raise ValueError(f"'{value}' is no IPv4 range — write a network address, 203.0.113.0/24") from None
+            if network.prefixlen == 0:
+                raise ValueError("0.0.0.0/0 lets the whole internet in — private cluster or explicit ranges")
+        return ranges
+
+    @model_validator(mode="after")
+    def _api_is_not_open_to_all(self) -> Self:
+        if not self.private and not self.authorized_ranges:
+            raise ValueError(
+                "the API server would be open to the internet — private cluster or explicit ranges "
+                "(private: true, or authorized_ranges)"
+            )
+        if self.private and self.authorized_ranges:
+            raise ValueError("a private API server has no public ranges — remove authorized_ranges or private: true")
+        return self
+
+    @property
+    def gpus(self) -> int:
+        """GPUs of all pools together at their largest."""
+        return sum(pool.gpus * pool.max_nodes for pool in self.pools.values())
+
+    @property
+    def where(self) -> str:
+        """The place in a few words, for tables and messages."""
+        return f"AKS in {self.location}"
+
+    @property
+    def undeployable(self) -> str | None:
+        return "a target of kind aks cannot be deployed to yet"
+
+
+TargetSpec = Annotated[Docker | Kubernetes | Aks, Field(discriminator="kind")]

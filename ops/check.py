@@ -1,0 +1,124 @@
+"""`make check`: what a stack's description means and whether it may be deployed, without Docker, cloud or secrets."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from components.catalog import catalog
+from components.engines import Engine
+from components.models import Model, OllamaSource
+from components.settings import Settings, SettingsError, load, load_overlay
+from components.targets.spec import Docker
+from ops.machine import PROJECT, STATE_DIRECTORY
+
+
+def run(stack: str = "dev", project_dir: Path = PROJECT, console: Console | None = None) -> int:
+    """Print the resolved settings of a stack and the verdict. Gives the exit code: 0 when it may be deployed."""
+    console = console or Console(width=None if Console().is_terminal else 120)
+    try:
+        settings = read(stack, project_dir)
+    except SettingsError as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        return 1
+    console.print(_engines(settings))
+    console.print(_images(settings))
+    console.print(_gateway_line(settings), markup=False, highlight=False, soft_wrap=True)
+    refusals = [*settings.refusals(stack), *port_clashes(settings, stack, project_dir)]
+    for reason in refusals:
+        console.print(f"not deployable: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
+    if refusals:
+        return 1
+    for reason in settings.unpinned():
+        fix = f"allowed in dev; make pin STACK={stack}"
+        console.print(f"not pinned: {reason} — {fix}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"deployable: make up STACK={stack}", style="green", highlight=False)
+    return 0
+
+
+def read(stack: str, project_dir: Path = PROJECT) -> Settings:
+    """The settings of a stack with this machine's recorded choices. Raises SettingsError."""
+    overlay = load_overlay(project_dir / STATE_DIRECTORY / stack / f"Pulumi.{stack}.yaml")
+    return load(stack, project_dir, overlay)
+
+
+def port_clashes(settings: Settings, stack: str, project_dir: Path = PROJECT) -> list[str]:
+    """Other stacks of the project that publish the same port of the same host, one sentence each."""
+    mine = _published(settings)
+    clashes = []
+    for path in sorted(project_dir.glob("Pulumi.?*.yaml")) if mine else []:
+        other = path.name.split(".")[1]
+        if other == stack or not re.fullmatch(r"[A-Za-z0-9_-]+", other):
+            continue
+        try:
+            theirs = _published(read(other, project_dir))
+        except SettingsError:
+            continue  # its own check says what is wrong with it
+        if theirs and mine and theirs[:2] == mine[:2] and _overlap(mine[2], theirs[2]):
+            used = f"{mine[1]} used by the gateways of stacks '{stack}' and '{other}' on {mine[0]}"
+            clashes.append(f"{used}: only one of them can run — set slm:gateway.port in one of the two files")
+    return clashes
+
+
+def _published(settings: Settings) -> tuple[str, int, str] | None:
+    target = settings.targets[settings.gateway.target]
+    return (target.where, settings.gateway.port, settings.gateway.bind) if isinstance(target, Docker) else None
+
+
+def _overlap(one: str, other: str) -> bool:
+    return one == other or ip_address(one).is_unspecified or ip_address(other).is_unspecified
+
+
+def _engines(settings: Settings) -> Table:
+    table = Table("", *(Column(f"engine {name}", overflow="fold") for name in settings.engines))
+    columns = [_facts(settings, name, engine) for name, engine in settings.engines.items()]
+    for fact in columns[0]:
+        table.add_row(fact, *(column[fact] for column in columns))
+    return table
+
+
+def _facts(settings: Settings, name: str, engine: Engine) -> dict[str, str]:
+    model = settings.model_of(name)
+    return {
+        "kind": engine.kind,
+        "model": f"{model.name} ({model.license})",
+        "size": f"{model.size_bytes / 1e9:.2f} GB",
+        "sources": ", then ".join(_source(model)),
+        "weights": f"sha256 {model.sha256[:12]}…" if model.sha256 else "sha256 not known",
+        "target": f"{engine.target}: {settings.targets[engine.target].where}",
+        "memory": f"{engine.memory_mib(model) / 1024:.1f} GiB",
+        "cpus, gpus": f"{engine.cpus:g}, {engine.gpus}",
+        "requests": f"{engine.parallel} at once, {engine.context_length} tokens each",
+        "port": f"{engine.port}, inside the stack only",
+    }
+
+
+def _source(model: Model) -> list[str]:
+    return [f"{s.kind} {s.name}:{s.tag}" if isinstance(s, OllamaSource) else s.kind for s in model.sources]
+
+
+def _images(settings: Settings) -> Table:
+    table = Table("role", "image", "state", title="images")
+    for role, row in catalog().images.items():
+        image = settings.images.get(role)
+        if image is None:
+            known = f"{row.repository}:{row.tag}" if row.published else f"images/{row.build}"
+            state = "no digest known" if row.published else "built on this machine by make up"
+        elif image.startswith("sha256:"):
+            known, state = image[:19], "built on this machine"
+        else:
+            name, _, digest = image.partition("@")
+            known, state = f"{name}@{digest[:19]}", "pinned in the catalogue" if image == row.pinned else "pinned"
+        table.add_row(role, known, state)
+    return table
+
+
+def _gateway_line(settings: Settings) -> str:
+    gateway = settings.gateway
+    scheme = "https" if gateway.tls else "http"
+    where = settings.targets[gateway.target].where
+    return f"gateway: {scheme}://{gateway.bind}:{gateway.port} on {where}; environment: {settings.environment}"
