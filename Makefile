@@ -1,0 +1,64 @@
+# Each target is one command; tools/bootstrap.py makes what it needs first. STACK=dev|prod|edge, MODEL=name, PURGE=1.
+STACK ?= dev
+SET_UP := python3 tools/bootstrap.py
+OPS := python -m ops
+# Only the dev stack runs on this machine's own Docker engine.
+ENGINE := $(if $(filter dev,$(STACK)),--engine)
+# What a caller may give as HOSTS reaches the commands through the environment.
+export HOSTS
+.DEFAULT_GOAL := help
+.PHONY: help setup doctor up preview smoke down check key rotate-key pin schema env test test-fast bench-deploy lint format
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+setup: ## install everything that `make up` needs, and say what
+	@$(SET_UP) -- python -m tools setup
+
+doctor: ## what is there, what is missing, how it will be got, what this machine can run
+	@$(SET_UP) -- python -m tools doctor
+
+up: ## deploy STACK and ask its model a question (MODEL=name serves another one)
+	@$(SET_UP) --tools $(ENGINE) -- $(OPS) up --stack $(STACK) $(if $(MODEL),--model $(MODEL))
+
+preview: ## show what `make up` would change
+	@$(SET_UP) --tools -- $(OPS) preview --stack $(STACK)
+
+smoke: ## ask the running stack a question and check what runs against the security controls
+	@$(SET_UP) --tools -- $(OPS) smoke --stack $(STACK)
+
+down: ## remove everything but the weights (PURGE=1: everything)
+	@$(SET_UP) --tools -- $(OPS) down --stack $(STACK) $(if $(PURGE),--purge)
+
+check: ## validate STACK's settings and print them; needs neither Docker nor a cloud
+	@$(SET_UP) -- $(OPS) check --stack $(STACK)
+
+key: ## show the current API key, on a terminal only
+	@$(SET_UP) --tools -- $(OPS) key --stack $(STACK)
+
+rotate-key: ## add an API key, switch to it, retire the old one
+	@$(SET_UP) --tools -- $(OPS) rotate-key --stack $(STACK)
+
+pin: ## look up missing digests and commits, and write them down
+	@$(SET_UP) -- $(OPS) pin --stack $(STACK)
+
+schema: ## export the JSON Schema of the stack files
+	@$(SET_UP) -- $(OPS) schema
+
+env: ## print shell exports for plain `pulumi`: eval "$$(make -s env)"
+	@$(SET_UP) -- $(OPS) env --stack $(STACK)
+
+test: ## every test, with a real Docker engine
+	@$(SET_UP) --tools --engine -- python -m pytest
+
+test-fast: ## the tests that need neither Docker nor Pulumi's command line
+	@$(SET_UP) -- python -m pytest -m "unit or program"
+
+bench-deploy: ## measure set-up, deployment and gateway
+	@$(SET_UP) --tools --engine -- python -m bench.deploy --stack $(STACK)
+
+lint: ## what CI checks before the tests
+	@$(SET_UP) -- sh -c 'ruff check . && ruff format --check . && mypy'
+
+format: ## format and mend what can be mended
+	@$(SET_UP) -- sh -c 'ruff format . && ruff check --fix .'

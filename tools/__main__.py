@@ -1,0 +1,87 @@
+"""`python -m tools`: set-up, and what it found. tools/bootstrap.py makes the environment this runs in."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from tools.errors import ToolError
+from tools.installer import Installer
+from tools.progress import Display
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+
+Names = Annotated[list[str] | None, typer.Argument(help="as in tools.toml; none: all that a deployment needs")]
+Engine = Annotated[bool, typer.Option(help="make sure of a Docker engine as well")]
+
+
+@app.command()
+def setup(names: Names = None, engine: Engine = True) -> None:
+    """Install the tools: those named, or the default ones."""
+    from tools import docker_engine
+
+    installer = Installer()
+    if unknown := [n for n in names or [] if n not in installer.table]:
+        raise ToolError(f"tools.toml has no {', '.join(unknown)}", fix=f"its names are {', '.join(installer.table)}")
+    installer.ensure(names)
+    if engine and not names:
+        docker_engine.ensure(Display().say)
+    typer.echo("ready; next: make up", err=True)
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is there, what is missing, how it will be got, and what this machine can run."""
+    from tools.doctor import report
+
+    report()
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def run(
+    command: Annotated[list[str] | None, typer.Argument()] = None,
+    tools: Annotated[bool, typer.Option(help="install missing tools first")] = False,
+    engine: Engine = False,
+) -> None:
+    """Become COMMAND, with the tools and the Python environment on PATH."""
+    from tools import docker_engine
+    from tools.environment import toolchain_environment
+
+    environment = dict(os.environ)
+    if tools:
+        Installer().ensure()
+    if engine:
+        environment.update(docker_engine.ensure(Display().say).environment())
+    environment.update(toolchain_environment())
+    if command:
+        try:
+            os.execvpe(command[0], command, environment)  # noqa: S606  # it replaces this process, on purpose
+        except OSError as error:
+            raise ToolError(f"{command[0]} cannot be run: {error.strerror}") from error
+
+
+def main() -> int:
+    """Run the command line; a ToolError becomes one screen of text and exit code 1, an interrupt 130."""
+    try:
+        app(standalone_mode=False)
+    except ToolError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        print("stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    except typer.Exit as leave:
+        return leave.exit_code
+    except Exception as error:
+        if hasattr(error, "format_message"):
+            print(f"error: {error.format_message()}", file=sys.stderr)
+            return 2
+        raise
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
