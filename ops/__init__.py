@@ -1,0 +1,1 @@
+"""What people and CI run: deploy, check, pin, smoke test; `python -m ops` lists the commands."""

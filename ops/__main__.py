@@ -1,0 +1,130 @@
+"""The commands behind `make`: each one small, each error on one screen."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from ops.errors import UserError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+Stack = Annotated[str, typer.Option(help="stack name: Pulumi.<stack>.yaml describes it")]
+console = Console(highlight=False, soft_wrap=True)
+
+
+@app.command()
+def up(stack: Stack = "dev", model: Annotated[str, typer.Option(help="serve this model from now on")] = "") -> None:
+    """Deploy the stack and ask its model a question."""
+    from ops.up import run
+
+    run(stack, model or None, console)
+
+
+@app.command()
+def preview(stack: Stack = "dev") -> None:
+    """Show what `up` would change."""
+    from ops.preview import run
+
+    raise typer.Exit(run(stack))
+
+
+@app.command()
+def down(
+    stack: Stack = "dev",
+    purge: Annotated[bool, typer.Option(help="remove the weights, the keys and the state as well")] = False,
+) -> None:
+    """Remove everything but the weights."""
+    from ops.down import run
+
+    run(stack, purge, console)
+
+
+@app.command()
+def smoke(stack: Stack = "dev") -> None:
+    """Ask the running stack a question and check what runs against the security controls."""
+    from ops.smoke_test import run
+
+    run(stack, console)
+
+
+@app.command()
+def check(stack: Stack = "dev") -> None:
+    """Validate a stack's settings and print them; needs neither Docker nor a cloud."""
+    from ops.check import run
+    from ops.machine import PROJECT
+
+    raise typer.Exit(run(stack, PROJECT))
+
+
+@app.command()
+def key(stack: Stack = "dev") -> None:
+    """Show the current API key, on a terminal only."""
+    from ops.rotate import show
+
+    show(stack)
+
+
+@app.command("rotate-key")
+def rotate_key(stack: Stack = "dev") -> None:
+    """Add a key, switch to it, retire the old one; no engine restarts."""
+    from ops.rotate import rotate
+
+    rotate(stack, console)
+
+
+@app.command()
+def env(stack: Stack = "dev") -> None:
+    """Print shell exports under which plain `pulumi` works on the stack."""
+    from ops.preview import exports
+
+    print(exports(stack))
+
+
+@app.command()
+def pin(stack: Stack = "dev") -> None:
+    """Look up the digests and commits the stack's images and models lack, and write them down."""
+    from ops.pin import run
+
+    raise typer.Exit(run(stack))
+
+
+@app.command()
+def schema(check: Annotated[bool, typer.Option(help="only say whether the file is fresh")] = False) -> None:
+    """Export the JSON Schema of the stack files."""
+    from ops.schema import run
+
+    raise typer.Exit(run(check=check))
+
+
+def main() -> int:
+    """Run a command; a person's mistake becomes a message and exit code 1, never a traceback."""
+    from components.settings import SettingsError
+
+    try:
+        # Without its own error handling the library gives a command's exit code back instead of raising it.
+        code: int | None = app(standalone_mode=False)
+        return code or 0
+    except (UserError, SettingsError) as error:
+        Console(stderr=True, highlight=False).print("[bold red]error[/bold red]", end=" ")
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(str(error))
+        return 1
+    except typer.Exit as exit_:
+        return exit_.exit_code
+    except typer.Abort:
+        return 130
+    except KeyboardInterrupt:
+        print("\ninterrupted: what was done is kept; run the same command again to go on", file=sys.stderr)
+        return 130
+    except Exception as error:
+        # Mistyped options: the only errors of the command line library that reach here.
+        if not hasattr(error, "format_message"):
+            raise
+        print(f"error {error.format_message()}; see python -m ops --help", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

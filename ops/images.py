@@ -1,0 +1,109 @@
+"""Which image plays each role on this machine: the pinned one from a registry, or one built here from packages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from components.catalog import ImageRow, catalog
+from components.targets.spec import Docker
+from ops.errors import UserError
+from ops.images_build import Builder
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+    from components.settings import Settings
+
+
+class RegistrySilent(Exception):
+    """The registry cannot serve now; the message says why in the engine's words."""
+
+
+def resolve_all(client: DockerClient, settings: Settings, console: Console) -> dict[str, str]:
+    """The image of every role the stack needs, present in its Docker engine afterwards: `role` to image.
+
+    `settings.images` is tried first (recorded by an earlier run, set by the stack, or pinned in the catalogue). Raises
+    UserError when one can neither be pulled nor built.
+    """
+    roles = sorted({engine.kind for engine in settings.engines.values()} | {settings.gateway.kind, "fetch"})
+    target = settings.targets[settings.gateway.target]
+    builder = Builder(client, console, target.host if isinstance(target, Docker) else None)
+    rows = catalog().images
+    return {role: resolve(client, role, rows[role], settings.images.get(role), builder, console) for role in roles}
+
+
+def resolve(
+    client: DockerClient, role: str, row: ImageRow, wanted: str | None, builder: Builder, console: Console
+) -> str:
+    """One role's image: `repository:tag@sha256:…` or the id `sha256:…` of an image built here.
+
+    An image built here by an older version of its build folder is built anew. A digest the registry does not have is
+    an error and never replaced by another image. Raises UserError.
+    """
+    if wanted and usable(client, row, wanted, builder):
+        return wanted
+    published = wanted if wanted and "@" in wanted else row.pinned
+    if published and usable(client, row, published, builder):
+        return published
+    if built := builder.present(role, row):
+        return built
+    if published is None:
+        why = "no registry offers it" if not row.published else "its digest is not known (make pin looks it up)"
+        console.print(f"  image [bold]{role}[/bold]: built here, because {why}")
+        return builder.build(role, row)
+    try:
+        with console.status(f"pulling {published}") as status:
+            pull(client, published, status.update)
+    except RegistrySilent as reason:
+        console.print(
+            f"  image [bold]{role}[/bold]: the registry does not serve it ({reason}); built here from packages"
+        )
+        return builder.build(role, row)
+    console.print(f"  image [bold]{role}[/bold]: pulled {published}")
+    return published
+
+
+def usable(client: DockerClient, row: ImageRow, image: str, builder: Builder) -> bool:
+    """Whether the engine has the image, and it is no outdated build of ours."""
+    import docker.errors
+
+    try:
+        found = client.images.get(image)
+    except docker.errors.ImageNotFound:
+        return False
+    return builder.up_to_date(row, found)
+
+
+def pull(client: DockerClient, image: str, show: Callable[[str], None] = lambda _text: None) -> None:
+    """Pull by digest. Raises RegistrySilent when the registry cannot be asked, UserError when it has no such image."""
+    import docker.errors
+
+    name, _, digest = image.rpartition("@")
+    repository = name.rpartition(":")[0] if ":" in name.rpartition("/")[2] else name
+    layers: dict[str, tuple[int, int]] = {}
+    try:
+        for message in client.api.pull(repository, tag=digest, stream=True, decode=True):
+            if error := message.get("error"):
+                raise docker.errors.APIError(error)
+            detail = message.get("progressDetail") or {}
+            if message.get("status") == "Downloading" and detail.get("total"):
+                layers[message["id"]] = (detail["current"], detail["total"])
+                done, total = (sum(values) / 1e6 for values in zip(*layers.values(), strict=True))
+                show(f"pulling {name}: {done:.0f} of {total:.0f} MB")
+    except docker.errors.APIError as error:
+        reason = str(error.explanation or error)
+        if "manifest unknown" in reason or "manifest for" in reason:
+            raise UserError(
+                f"the registry has no image {image}",
+                harm="another image under the same name could be anything, so none was taken",
+                fix="`make pin` looks up the digest that the registry has now; review the change it makes",
+            ) from None
+        raise RegistrySilent(_short(reason)) from None
+
+
+def _short(reason: str) -> str:
+    """The end of the engine's chain of reasons, which is the cause."""
+    return reason.strip().rsplit(": ", 1)[-1][:120]

@@ -1,0 +1,181 @@
+"""Images built on this machine from distribution packages, for sites that reach no image registry."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from components.catalog import ImageRow
+from ops.errors import UserError
+from ops.machine import PROJECT
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.images import Image
+
+IMAGES = PROJECT / "images"
+CONTENT = "slm.content"
+"""Label with the digest of what an image was built from, so that a changed build folder means a new build."""
+PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
+
+class Builder:
+    """Builds images in one Docker engine. `host` is the engine's address, None for the local one."""
+
+    def __init__(self, client: DockerClient, console: Console, host: str | None = None, images: Path = IMAGES) -> None:
+        self.client, self.console, self.host, self.images = client, console, host, images
+
+    def content(self, folder: str) -> str:
+        """64 hex characters that change with anything the image is built from, packages of the day excepted."""
+        digest = hashlib.sha256()
+        for part in ("base", folder):
+            for path in sorted(p for p in (self.images / part).rglob("*") if p.is_file()):
+                if "__pycache__" not in path.parts and path.suffix != ".md":
+                    digest.update(f"{path.relative_to(self.images)}\0".encode() + path.read_bytes() + b"\0")
+        return digest.hexdigest()
+
+    def tag(self, role: str, row: ImageRow) -> str:
+        """The name of the build this checkout would make."""
+        return f"slm.local/{role}:{row.build_version}-{self.content(row.build)[:8]}"
+
+    def present(self, role: str, row: ImageRow) -> str | None:
+        """The id of this checkout's build, when the engine has it."""
+        image = self._image(self.tag(role, row))
+        return str(image.id) if image else None
+
+    def up_to_date(self, row: ImageRow, image: Image) -> bool:
+        """False only for an image that this project built from other contents; a site's own image has no such label."""
+        current = self.content(row.build)
+        return bool((image.labels or {}).get(CONTENT, current) == current)
+
+    def build(self, role: str, row: ImageRow) -> str:
+        """Build and give the image's id. Raises UserError."""
+        base, tag = self._base(role), self.tag(role, row)
+        with tempfile.TemporaryDirectory(prefix="slm-image-") as scratch:
+            context = Path(scratch) / role
+            shutil.copytree(self.images / row.build, context, ignore=shutil.ignore_patterns("__pycache__"))
+            if (recipe := context / "build-binary.sh").exists():
+                self._script(f"building the {role} binary", [str(recipe), str(context)])
+            self._dockerfile(context, tag, base, role, self.content(row.build))
+        return str(self.client.images.get(tag).id)
+
+    def _dockerfile(self, context: Path, tag: str, base: str, role: str, content: str) -> None:
+        arguments = {"BASE": base} | {name: os.environ[name] for name in PROXIES if name in os.environ}
+        lines: list[str] = []
+        with self._status(f"building the image {tag}") as show:
+            for message in self.client.api.build(
+                path=str(context),
+                tag=tag,
+                buildargs=arguments,
+                network_mode="host",
+                labels={CONTENT: content, "slm.role": role},
+                rm=True,
+                forcerm=True,
+                decode=True,
+            ):
+                if text := str(message.get("stream", "")).strip():
+                    lines = [*lines[-14:], text]
+                    show(text)
+                if error := message.get("error"):
+                    raise self._failed(f"the image {tag} could not be built", [*lines, str(error)])
+
+    def _base(self, role: str) -> str:
+        suite = base_suite(role)
+        tag = f"slm.local/base:{suite}"
+        if self._image(tag) is None:
+            self._may_build_base()
+            self._script(f"making the base image {tag} from packages", [str(self.images / "base/build.sh"), suite, tag])
+        return tag
+
+    def _may_build_base(self) -> None:
+        """Raise UserError unless this machine can make a base image; install debootstrap where that is all it lacks."""
+        debian = shutil.which("apt-get") is not None
+        if not debian or os.geteuid() != 0:
+            raise UserError(
+                "no image registry serves the images, and this machine cannot build them",
+                harm="nothing can be deployed; nothing was changed",
+                fix="give the Docker engine a way to a registry (its proxy settings, or a mirror), or load the images"
+                " by hand (docker load) and name their ids under slm:images, or run this as root on Debian or Ubuntu,"
+                " where they are built from packages",
+            )
+        if shutil.which("debootstrap") is None:
+            self.console.print("  installing the package debootstrap, which makes base images (apt-get install)")
+            self._script("reading package lists", ["apt-get", "-qq", "update"])
+            self._script("installing debootstrap", ["apt-get", "-qqy", "install", "debootstrap"])
+
+    def _script(self, what: str, command: list[str]) -> None:
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        environment |= {"DOCKER_HOST": self.host} if self.host else {}
+        lines: list[str] = []
+        with (
+            self._status(what) as show,
+            subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            ) as process,
+        ):
+            try:
+                for line in process.stdout or ():
+                    if text := line.strip():
+                        lines = [*lines[-14:], text]
+                        show(text)
+            except BaseException:
+                process.terminate()
+                raise
+        if process.returncode != 0:
+            raise self._failed(f"{what} failed", lines)
+
+    @contextmanager
+    def _status(self, what: str) -> Iterator[Callable[[str], None]]:
+        """A line that says what is done and for how long; where there is no terminal, one line at the end."""
+        started = time.monotonic()
+        with self.console.status(what) as status:
+
+            def show(line: str) -> None:
+                status.update(f"{what}, {time.monotonic() - started:.0f} s: {line[: max(20, self.console.width - 60)]}")
+
+            yield show
+        self.console.print(f"  {what}: {time.monotonic() - started:.0f} s")
+
+    def _failed(self, what: str, lines: list[str]) -> UserError:
+        tail = "\n    ".join(lines[-12:])
+        return UserError(
+            f"{what}; its last lines:\n    {tail}",
+            harm="no image registry serves this image either, so nothing was deployed",
+            fix="the last line names the cause, mostly a package mirror that cannot be reached; then run the command"
+            " again, it goes on where it stopped",
+        )
+
+    def _image(self, name: str) -> Image | None:
+        import docker.errors
+
+        try:
+            return self.client.images.get(name)
+        except docker.errors.ImageNotFound:
+            return None
+
+
+def base_suite(role: str, libc: str | None = None) -> str:
+    """The Debian suite of the base image.
+
+    Ollama's binary is made on this machine, and a program does not run on an older C library than it was linked with.
+    """
+    found = libc if libc is not None else platform.libc_ver()[1]
+    numbers = tuple(int(part) for part in found.split(".") if part.isdecimal())
+    return "trixie" if role == "ollama" and numbers > (2, 36) else "bookworm"

@@ -1,0 +1,124 @@
+"""`make pin`: look up what the catalogue's tags mean today, in the registries themselves, and write it down.
+
+Everything is looked up first; only when all of it is known and fits together is components/catalog/pins.toml replaced,
+so that a registry that fails half-way changes nothing. What changed is printed, for review like any other change.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+import tomlkit
+from rich.console import Console
+from rich.table import Table
+
+from components.catalog import DIRECTORY, PINS, Catalog, read
+from components.models import Model
+from ops.errors import UserError
+from ops.machine import PROJECT
+from ops.pin_lookup import Found, image_digest, model_facts
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+HEADER = """Written by `make pin`; review it, commit it, do not edit it. Rows lie over those of images.toml and
+models.toml. Each value is what the registry or hub itself answered on the day beside it."""
+
+
+def run(stack: str) -> int:
+    """Pin the catalogue, and print the pins of models that only this stack's file describes. Raises UserError."""
+    from components.settings import load
+    from ops import docker_client
+
+    console = Console(highlight=False)
+    own = [(n, m) for n, m in load(stack, PROJECT, {}).models.items() if read().models.get(n) != m]
+    pin_catalogue(docker_client.connect(), console)
+    for name, model in own:
+        console.print(f"model '{name}' is this stack's own; its pins belong into Pulumi.{stack}.yaml:")
+        console.print(tomlkit.dumps(_changes(model, model_facts(model))) or "  it has them all")
+    return 0
+
+
+def pin_catalogue(client: DockerClient, console: Console, directory: Path = DIRECTORY, mirror: str = "") -> None:
+    """Look up every published image and every model, and write pins.toml.
+
+    `mirror` is a registry that answers for the public ones. Raises UserError, and then nothing has changed.
+    """
+    catalogue, written, today = read(directory), _with_pins(directory, None), date.today().isoformat()
+    images = {
+        role: {
+            "digest": image_digest(client, f"{mirror}{row.repository}:{row.tag}"),
+            "source": f"its registry, {today}",
+        }
+        for role, row in catalogue.images.items()
+        if row.published
+    }
+    models: dict[str, Any] = {}
+    table = Table("what", "was", "is", box=None)
+    for role, pin in images.items():
+        _row(table, f"image {role}", catalogue.images[role].digest, pin["digest"])
+    for name, model in catalogue.models.items():
+        found = model_facts(model)
+        _row(table, f"model {name}", model.sha256, found.sha256)
+        if (pins := _changes(written.models[name], found)) != {}:
+            models[name] = pins
+    _write(directory, {"images": images, "models": models}, today)
+    console.print(table)
+    console.print(f"written to {PINS.name} in {directory.name}; review it with git diff")
+
+
+def _with_pins(directory: Path, pins: str | None) -> Catalog:
+    """The catalogue as people wrote it, without its pins or with others laid over it."""
+    with TemporaryDirectory() as scratch:
+        for name in ("images.toml", "models.toml"):
+            (Path(scratch) / name).write_bytes((directory / name).read_bytes())
+        if pins is not None:
+            (Path(scratch) / PINS.name).write_text(pins)
+        return read(Path(scratch))
+
+
+def _row(table: Table, what: str, was: str | None, now: str) -> None:
+    same = "the same" if was == now else f"[bold]{now[:16]}…[/bold]"
+    table.add_row(what, f"{was[:16]}…" if was else "not known", same)
+
+
+def _changes(model: Model, found: Found) -> dict[str, Any]:
+    """What to lay over the model's row; empty when its row says all of it already."""
+    sources = []
+    for source in model.sources:
+        entry = source.model_dump(mode="json", exclude_defaults=True) | {"kind": source.kind}
+        if source.kind == "ollama":
+            entry["digest"] = found.manifests[f"{source.name}:{source.tag}"]
+        sources.append(entry)
+    before = [s.model_dump(mode="json", exclude_defaults=True) | {"kind": s.kind} for s in model.sources]
+    facts = {"sha256": found.sha256, "size_bytes": found.size}
+    known = {"sha256": model.sha256, "size_bytes": model.size_bytes}
+    changed: dict[str, Any] = {} if facts == known else facts
+    return changed if sources == before else {**facts, "sources": sources}
+
+
+def _write(directory: Path, pins: Mapping[str, Any], today: str) -> None:
+    document = tomlkit.document()
+    for line in HEADER.splitlines():
+        document.add(tomlkit.comment(line))
+    document.add(tomlkit.comment(f"Looked up on {today}."))
+    for kind, rows in pins.items():
+        if rows:
+            document.add(kind, tomlkit.item(dict(rows)))
+    text = tomlkit.dumps(document)
+    try:
+        _with_pins(directory, text)
+    except ValueError as error:
+        raise UserError(
+            f"what was looked up does not fit the catalogue: {error}",
+            harm="nothing was written",
+            fix="correct the row in components/catalog, then run make pin again",
+        ) from None
+    beside = directory / f".{PINS.name}.new"
+    beside.write_text(text)
+    os.replace(beside, directory / PINS.name)

@@ -1,0 +1,125 @@
+"""Run the Pulumi command line for one stack, with this machine's state and the project's own tools."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ops.errors import UserError
+from ops.failures import explain
+from ops.machine import Machine, write_private
+from tools.environment import toolchain_environment
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished command printed."""
+
+    code: int
+    output: str
+
+
+class Pulumi:
+    """The Pulumi command line bound to one stack."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    def environment(self) -> dict[str, str]:
+        """The variables under which plain `pulumi` works on this stack. What the caller has set himself stays."""
+        own = {
+            **toolchain_environment(),
+            "PULUMI_BACKEND_URL": f"file://{self.machine.backend}",
+            "PULUMI_OPTION_CONFIG_FILE": str(self.machine.config_file),
+        }
+        if "PULUMI_CONFIG_PASSPHRASE" not in os.environ and "PULUMI_CONFIG_PASSPHRASE_FILE" not in os.environ:
+            own["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.machine.passphrase_file)
+        if "PULUMI_BACKEND_URL" in os.environ:
+            own["PULUMI_BACKEND_URL"] = os.environ["PULUMI_BACKEND_URL"]
+        return own
+
+    def run(
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        on_line: Callable[[str], None] | None = None,
+        cwd: Path | None = None,
+        own_config: bool = True,
+        extra: Mapping[str, str] | None = None,
+    ) -> Result:
+        """Run to the end and give exit code and output, both streams together in the order written."""
+        environment = {**os.environ, **self.environment(), **(extra or {})}
+        if not own_config:
+            del environment["PULUMI_OPTION_CONFIG_FILE"]
+        process = subprocess.Popen(
+            ["pulumi", *arguments, "--non-interactive"],
+            cwd=cwd or self.machine.project,
+            env=environment,
+            stdin=subprocess.PIPE if stdin is not None else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+        )
+        if stdin is not None and process.stdin:
+            process.stdin.write(stdin)
+            process.stdin.close()
+        lines: list[str] = []
+        try:
+            for line in process.stdout or ():
+                lines.append(line)
+                if on_line:
+                    on_line(line.rstrip("\n"))
+        except KeyboardInterrupt:
+            # The terminal has sent the interrupt to Pulumi too: let it finish what it is in the middle of and
+            # write its state, or the next `up` would meet operations of unknown outcome.
+            process.wait(timeout=120)
+            raise
+        return Result(process.wait(), "".join(lines))
+
+    def check(self, *arguments: str, **options: Any) -> str:
+        """Like `run`, and raises UserError with an explanation when the command fails."""
+        result = self.run(*arguments, **options)
+        if result.code != 0:
+            raise explain(self.machine.stack, arguments[0], result.output)
+        return result.output
+
+    def ensure_stack(self) -> None:
+        """Make the stack in this machine's state when it is not there yet."""
+        known = self.run("stack", "ls", "--json", "--project", "slm")
+        if known.code != 0:
+            raise explain(self.machine.stack, "stack ls", known.output)
+        if any(stack["name"] == self.machine.stack for stack in json.loads(known.output or "[]")):
+            return
+        # `stack init` writes the encryption salt beside Pulumi.yaml, whatever configuration file it is told to
+        # use. In a folder with a copy of Pulumi.yaml it writes there, and the committed file stays as it is.
+        with tempfile.TemporaryDirectory(dir=self.machine.directory) as folder:
+            (Path(folder) / "Pulumi.yaml").write_text((self.machine.project / "Pulumi.yaml").read_text())
+            self.check("stack", "init", self.machine.stack, cwd=Path(folder), own_config=False)
+            written = yaml.safe_load((Path(folder) / f"Pulumi.{self.machine.stack}.yaml").read_text()) or {}
+        if written.get("encryptionsalt") and self.machine.config().get("encryptionsalt"):
+            raise UserError(
+                f"{self.machine.config_file} has keys of a stack whose state is gone",
+                harm="those keys cannot be decrypted with the new stack's salt",
+                fix="move the file away and run the command again: new keys are made",
+            )
+        document = {**self.machine.config(), **written}
+        write_private(self.machine.config_file, yaml.safe_dump(document, sort_keys=False))
+
+    def secret(self, key: str) -> str | None:
+        """The decrypted configuration value, or None where it is not set. Never log it."""
+        if f"slm:{key}" not in (self.machine.config().get("config") or {}):
+            return None
+        return self.check("config", "get", f"slm:{key}", "-s", self.machine.stack).rstrip("\n")
+
+    def set_secret(self, key: str, value: str) -> None:
+        """Encrypt a value into the machine's configuration file; it goes through a pipe, never through arguments."""
+        self.check("config", "set", "--secret", f"slm:{key}", "-s", self.machine.stack, stdin=value)

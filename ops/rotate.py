@@ -1,0 +1,90 @@
+"""API keys of a running stack: show the current one, replace it without a failed request."""
+
+from __future__ import annotations
+
+import sys
+
+import httpx
+import tenacity
+from rich.console import Console
+
+from components.settings import Settings, load, load_overlay
+from ops import keys
+from ops.deployment import apply
+from ops.errors import UserError
+from ops.machine import Machine
+from ops.pulumi_cli import Pulumi
+from ops.smoke import ask
+from ops.smoke_test import endpoint_of
+
+
+def show(stack: str) -> None:
+    """Print the current key when standard output is a terminal; refuse otherwise, so it lands in no log."""
+    if not sys.stdout.isatty():
+        raise UserError(
+            "a key is shown on a terminal only",
+            harm="through a pipe it would end in a log or a file",
+            fix=f"type the command yourself; programs read: make -s env, then pulumi config get apiKeys -s {stack}",
+        )
+    held = keys.load(Pulumi(Machine(stack)))
+    if not held:
+        raise UserError(f"stack '{stack}' has no key yet", fix=f"make up STACK={stack} makes one")
+    print(keys.current(held))
+
+
+def rotate(stack: str, console: Console) -> None:
+    """Add a key, check that it works, retire the others, check that they do not.
+
+    At every moment at least one key that was handed out works. Raises UserError.
+    """
+    machine = Machine(stack)
+    with machine.lock(f"make rotate-key STACK={stack}"):
+        pulumi = Pulumi(machine)
+        settings = load(stack, machine.project, load_overlay(machine.config_file))
+        old = keys.load(pulumi)
+        if not old:
+            raise UserError(f"stack '{stack}' has no key yet", fix=f"make up STACK={stack} makes one")
+        both = keys.with_another(old)
+        keys.save(pulumi, both)
+        apply(pulumi, console, "up", "--skip-preview")
+        answers(settings, keys.current(both))
+        console.print(f"  {list(both)[-1]} works beside {', '.join(old)}")
+        newest = list(both)[-1]
+        keys.save(pulumi, {newest: both[newest]})
+        apply(pulumi, console, "up", "--skip-preview")
+        answers(settings, both[newest])
+        refused(endpoint_of(settings), list(old.values())[-1])
+        console.print(f"  {', '.join(old)} retired; make key STACK={stack} shows the new key")
+
+
+def refused(endpoint: str, key: str) -> None:
+    """Raise UserError when the gateway still takes a retired key."""
+    for attempt in tenacity.Retrying(
+        stop=tenacity.stop_after_delay(15),
+        wait=tenacity.wait_fixed(0.2),
+        retry=tenacity.retry_if_exception_type(UserError),
+        reraise=True,
+    ):
+        with attempt:
+            answer = httpx.get(
+                f"{endpoint}/models", headers={"Authorization": f"Bearer {key}"}, timeout=10, trust_env=False
+            )
+            if answer.status_code != 401:
+                raise UserError(
+                    f"the gateway still takes a retired key (it answered {answer.status_code})",
+                    harm="whoever holds the old key can go on",
+                    fix="docker restart the gateway's container, then make rotate-key again",
+                )
+
+
+def answers(settings: Settings, key: str) -> None:
+    """Raise UserError unless the stack answers with this key; a gateway takes a moment to read its files again."""
+    model = settings.model_of(next(iter(settings.engines)))
+    for attempt in tenacity.Retrying(
+        stop=tenacity.stop_after_delay(15),
+        wait=tenacity.wait_fixed(0.2),
+        retry=tenacity.retry_if_exception_type(UserError),
+        reraise=True,
+    ):
+        with attempt:
+            ask(endpoint_of(settings), key, model.name, max_tokens=8)

@@ -1,0 +1,77 @@
+"""Ask the running stack one question through its gateway, and measure the answer."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+
+import httpx
+
+from ops.errors import UserError
+
+QUESTION = "What is 240 divided by 3? Answer with the number only."
+ANSWER = "80"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer: its text, tokens, and times in seconds (`first` is the time to first token, TTFT)."""
+
+    text: str
+    tokens: int
+    first: float
+    total: float
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Decode speed: tokens after the first over the time after the first; 0 where there was only one."""
+        span = self.total - self.first
+        return (self.tokens - 1) / span if self.tokens > 1 and span > 0 else 0.0
+
+
+def ask(
+    endpoint: str, key: str, model: str, question: str = QUESTION, *, max_tokens: int = 64, timeout: float = 300
+) -> Answer:
+    """Stream one chat completion. Raises UserError with the gateway's own words when it is refused."""
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": question}],
+        "temperature": 0,
+        "seed": 1,
+        "max_tokens": max_tokens,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    start, first, text, tokens = time.perf_counter(), 0.0, "", 0
+    try:
+        with httpx.stream(
+            "POST",
+            f"{endpoint}/chat/completions",
+            json=body,
+            headers={"Authorization": f"Bearer {key}"},
+            timeout=timeout,
+            trust_env=False,
+        ) as response:
+            if response.status_code != 200:
+                raise UserError(
+                    f"the gateway answered {response.status_code}: {response.read().decode(errors='replace')[:300]}",
+                    harm="the stack does not serve",
+                    fix="docker ps shows which container is unhealthy; docker logs NAME says why",
+                )
+            for line in response.iter_lines():
+                if not line.startswith("data: ") or line == "data: [DONE]":
+                    continue
+                event = json.loads(line.removeprefix("data: "))
+                piece = event["choices"][0]["delta"].get("content") if event.get("choices") else None
+                if piece:
+                    first = first or time.perf_counter() - start
+                    text += piece
+                tokens = (event.get("usage") or {}).get("completion_tokens", tokens)
+    except httpx.HTTPError as error:
+        raise UserError(
+            f"the gateway at {endpoint} does not answer: {error}",
+            harm="the stack does not serve",
+            fix="docker ps -a shows whether its container runs; make up starts what is missing",
+        ) from None
+    return Answer(text.strip(), tokens, first, time.perf_counter() - start)

@@ -1,0 +1,95 @@
+"""What is shown at the end of `make up` and by `make smoke`: the stack is hardened, and its model answers."""
+
+from __future__ import annotations
+
+import textwrap
+
+from rich.console import Console
+
+from components.settings import Settings, load, load_overlay
+from ops import docker_client, keys
+from ops.errors import UserError
+from ops.machine import Machine
+from ops.pulumi_cli import Pulumi
+from ops.smoke import ANSWER, QUESTION, Answer, ask
+from ops.verify import broken_controls
+
+
+def run(stack: str, console: Console) -> None:
+    """Check and ask a running stack. Raises UserError."""
+    machine = Machine(stack)
+    settings = load(stack, machine.project, load_overlay(machine.config_file))
+    held = keys.load(Pulumi(machine))
+    if not held:
+        raise UserError(f"stack '{stack}' has not been deployed from here", fix=f"make up STACK={stack}")
+    hardened(stack)
+    first_answer(settings, stack, keys.current(held), console)
+
+
+def hardened(stack: str) -> None:
+    """Raise UserError when a container that runs breaks a control, or when none runs."""
+    containers = docker_client.connect().containers.list(filters={"label": f"slm.stack={stack}"})
+    if not containers:
+        raise UserError(f"nothing of stack '{stack}' runs", fix=f"make up STACK={stack}")
+    findings = [finding for container in containers for finding in broken_controls(container.attrs)]
+    if findings:
+        listed = "\n".join(f"  control {f.control}: {f.container} {f.problem}" for f in findings)
+        raise UserError(
+            f"the stack runs, but not as hardened as it was declared:\n{listed}",
+            harm="what runs is weaker than what was reviewed",
+            fix=f"make up STACK={stack} again; if it stays, the Docker engine does not honour a limit",
+        )
+
+
+def endpoint_of(settings: Settings) -> str:
+    """The address clients use, from this machine."""
+    return settings.gateway.endpoint
+
+
+def first_answer(settings: Settings, stack: str, key: str, console: Console) -> Answer:
+    """Ask the first engine's model, print the answer and how to go on. Raises UserError."""
+    name = next(iter(settings.engines))
+    model, endpoint = settings.model_of(name), endpoint_of(settings)
+    answer = ask(endpoint, key, model.name)
+    if not answer.text:
+        raise UserError(
+            f"model '{model.name}' answered with nothing",
+            harm="the stack runs but does not serve",
+            fix=f"docker logs slm-{stack}-{name}",
+        )
+    right = "" if ANSWER in answer.text else f"  (a larger model would say {ANSWER})"
+    # One number is too short an answer to measure a speed on.
+    longer = ask(endpoint, key, model.name, "Write the numbers from 1 to 30, separated by commas.")
+    source = settings.served.get(model.name)
+    console.print()
+    console.print(f"  question  {QUESTION}")
+    console.print(f"  answer    [bold]{answer.text}[/bold]{right}")
+    console.print(
+        f"  speed     {longer.tokens_per_second:.0f} tokens/s ({longer.tokens} tokens),"
+        f" first token after {longer.first:.2f} s; {answer.first:.2f} s for the first question"
+    )
+    console.print(
+        f"  model     {model.name} on {settings.engines[name].kind}" + (f", weights from {source}" if source else "")
+    )
+    console.print(f"  endpoint  {endpoint}")
+    console.print(f"  key       make key STACK={stack}   (kept encrypted in .slm/{stack}/Pulumi.{stack}.yaml)")
+    console.print(_how_to_use(endpoint, model.name, stack), markup=False, highlight=False, soft_wrap=True)
+    return answer
+
+
+def _how_to_use(endpoint: str, model: str, stack: str) -> str:
+    return textwrap.indent(
+        textwrap.dedent(
+            f"""
+            curl {endpoint}/chat/completions -H "Authorization: Bearer $SLM_KEY" -H 'Content-Type: application/json' \\
+              -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'
+
+            from openai import OpenAI
+            client = OpenAI(base_url="{endpoint}", api_key=os.environ["SLM_KEY"])
+            client.chat.completions.create(model="{model}", messages=[{{"role": "user", "content": "Hello"}}])
+
+            next: make smoke, make preview, make rotate-key, make down   (all with STACK={stack})
+            """
+        ),
+        "  ",
+    )

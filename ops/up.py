@@ -1,0 +1,99 @@
+"""`make up`: from a description to a model that has answered."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from components.models import Model
+from components.settings import Settings, load, load_overlay
+from components.targets.docker.container import Names
+from components.workload import Workload
+from ops import docker_client, keys, preflight
+from ops.deployment import apply
+from ops.images import resolve_all
+from ops.local_weights import bring
+from ops.machine import Machine
+from ops.pulumi_cli import Pulumi
+from ops.site import discover
+from ops.smoke_test import first_answer, hardened
+
+
+def run(stack: str, model: str | None, console: Console) -> None:
+    """Deploy the stack and ask it a question. Raises UserError, or components.settings.SettingsError."""
+    started = time.monotonic()
+    machine = Machine(stack)
+    with machine.lock(f"make up STACK={stack}"):
+        settings = choose_model(machine, model)
+        settings.require_deployable(stack)
+        check_host(machine, settings)
+        settings = prepare(machine, settings, console)
+        bring(docker_client.of(settings), stack, settings, console)
+        pulumi = Pulumi(machine)
+        pulumi.ensure_stack()
+        key = keys.current(keys.ensure(pulumi))
+        console.print(f"deploying stack [bold]{stack}[/bold]")
+        watch = apply(pulumi, console, "up", "--skip-preview")
+        if watch.served:
+            machine.record({"served": {**settings.served, **sources_by_model(settings, watch.served)}})
+            settings = load(stack, machine.project, load_overlay(machine.config_file))
+        hardened(machine.stack)
+        console.print(f"  every container holds its security controls; {time.monotonic() - started:.0f} s so far")
+        first_answer(settings, machine.stack, key, console)
+
+
+def choose_model(machine: Machine, model: str | None) -> Settings:
+    """The settings with the model chosen on this machine, which is recorded; `default` forgets an earlier choice."""
+    overlay = load_overlay(machine.config_file)
+    if model == "default":
+        machine.record({"model": None})
+    elif model:
+        # Validated before it is recorded: a wrong name must not stay behind.
+        load(machine.stack, machine.project, {**overlay, "slm:model": model})
+        machine.record({"model": model})
+    return load(machine.stack, machine.project, load_overlay(machine.config_file))
+
+
+def sources_by_model(settings: Settings, served: dict[str, str]) -> dict[str, str]:
+    """Which source each model came from, out of which source each fetch job (`<engine>-fetch`) named."""
+    jobs = {job.name: model.name for name, model, job in _jobs(settings)}
+    return {jobs[job]: source for job, source in served.items() if job in jobs}
+
+
+def _jobs(settings: Settings) -> Iterator[tuple[str, Model, Workload]]:
+    for name, engine in settings.engines.items():
+        model = settings.model_of(name)
+        for volume in engine.workload(name, model, settings.images, settings.site).volumes:
+            yield from ((name, model, job) for job in volume.fill)
+
+
+def check_host(machine: Machine, settings: Settings) -> None:
+    """Raise UserError for anything about this host that would make the deployment fail half-way."""
+    client = docker_client.of(settings)
+    info = client.info()
+    engines = settings.engines
+    limits = [(name, engine.memory_mib(settings.model_of(name))) for name, engine in engines.items()]
+    preflight.memory_suffices([*limits, ("gateway", settings.gateway.memory_mib)], int(info["MemTotal"]))
+    cpus = [(name, engine.cpus) for name, engine in engines.items()]
+    preflight.cpus_suffice(cpus, int(info["NCPU"]))
+    preflight.port_is_free(client, machine.stack, settings.gateway.bind, settings.gateway.port)
+    present = {volume.name for volume in client.volumes.list()}
+    names = Names(machine.stack)
+    missing = [m for m in _models(settings) if not any(m.pin[:12] in v for v in present if v.startswith(names.prefix))]
+    preflight.disk_suffices(Path(info["DockerRootDir"]), sum(m.size_bytes for m in missing))
+
+
+def _models(settings: Settings) -> list[Model]:
+    return [settings.models[name] for name in sorted({engine.model for engine in settings.engines.values()})]
+
+
+def prepare(machine: Machine, settings: Settings, console: Console) -> Settings:
+    """Make sure the Docker engine has every image, and record on this machine which ones and what the site needs."""
+    client = docker_client.of(settings)
+    site = discover()
+    chosen = resolve_all(client, settings, console)
+    machine.record({"images": chosen, "site": site.model_dump(exclude_defaults=True) or None})
+    return load(machine.stack, machine.project, load_overlay(machine.config_file))
