@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pulumi
 
-from components.settings import Settings, SettingsError, from_pulumi_config
+from components.settings import Settings, SettingsError, from_pulumi_config, passphrase_problem
 from components.targets.placement import Target
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -15,17 +16,34 @@ PROJECT = Path(__file__).resolve().parent.parent
 def read_settings() -> Settings:
     """The stack's settings: its committed file, overlaid by what Pulumi's configuration says.
 
-    Raises pulumi.RunError with every problem found, and for what cannot be deployed yet.
+    Raises pulumi.RunError with every problem found, for what cannot be deployed yet or was never prepared, and in
+    production for a passphrase that protects nothing.
     """
     values = pulumi.runtime.config.CONFIG.get()
     secret_keys = pulumi.runtime.config._SECRET_KEYS.get()
     try:
         settings = from_pulumi_config(pulumi.get_stack(), PROJECT, values, secret_keys)
+        settings.require_deployable(pulumi.get_stack())
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
-    if reasons := settings.unsupported():
-        raise pulumi.RunError("; ".join(reasons))
+    stack = pulumi.get_stack()
+    passphrase = _passphrase()
+    problem = passphrase_problem(passphrase) if settings.environment == "prod" and passphrase is not None else None
+    if problem:
+        raise pulumi.RunError(f"stack '{stack}' is production: {problem}")
+    if roles := settings.unprepared():
+        raise pulumi.RunError(
+            f"stack '{stack}' has no image for {', '.join(roles)} on this machine, so nothing can be started: run"
+            f' make up STACK={stack} once, or eval "$(make -s env STACK={stack})" if it has been'
+        )
     return settings
+
+
+def _passphrase() -> str | None:
+    """The passphrase Pulumi was started with, None where another secrets provider is used."""
+    if file := os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
+        return Path(file).read_text().strip()
+    return os.environ.get("PULUMI_CONFIG_PASSPHRASE")
 
 
 def connect(settings: Settings) -> dict[str, Target]:

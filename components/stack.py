@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pulumi
 
-from components.engines import Engine
 from components.gateway import Route
 from components.gateway import workload as gateway_workload
-from components.models import Model
+from components.routes import route_of
 from components.settings import Settings
 from components.targets.placement import Exposure, Placement, Secrets, Target
 
@@ -18,7 +17,7 @@ class EngineStack(pulumi.ComponentResource):
     def __init__(self, name: str, settings: Settings, target: Target, secrets: Secrets) -> None:
         engine, model = settings.engines[name], settings.model_of(name)
         super().__init__(f"slm:engine:{engine.kind}", name, None, None)
-        self.route = route(name, engine, model)
+        self.route = route_of(name, engine, model)
         workload = engine.workload(name, model, settings.images, settings.site)
         self.container = target.run(workload, Placement(self, secrets))
         self.register_outputs({"model": self.route.model})
@@ -34,16 +33,3 @@ class GatewayStack(pulumi.ComponentResource):
         self.container = target.run(workload, Placement(self, secrets, Exposure(gateway.bind, gateway.port)))
         self.endpoint = gateway.endpoint
         self.register_outputs({"endpoint": self.endpoint})
-
-
-def route(name: str, engine: Engine, model: Model) -> Route:
-    """What the gateway must know of an engine, from the engine's own facts."""
-    return Route(
-        name=name,
-        model=engine.served_models(model)[0],
-        host=name,
-        port=engine.port,
-        concurrency=engine.concurrency,
-        paths=engine.paths,
-        live=engine.liveness_path,
-    )

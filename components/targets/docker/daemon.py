@@ -46,7 +46,8 @@ class Daemon:
 
     def limit_pids(self, container_id: str, pids: int) -> None:
         """Set the limit on a container's processes (control 8). It holds over restarts of the container."""
-        api = self.client.api
+        # The SDK's own `update_container` lacks this one word of the API.
+        api: Any = self.client.api
         api._raise_for_status(
             api._post_json(api._url("/containers/{0}/update", container_id), data={"PidsLimit": pids})
         )

@@ -52,7 +52,7 @@ class DockerHost(pulumi.ComponentResource):
         if at.exposure:
             networks.append(self._attached(self._published, workload))
         arguments = service_arguments(workload, self.names)
-        replaced_with_files = [files] if files and not workload.reload_signal else []
+        replaced_with_files: list[pulumi.Resource] = [files] if files and not workload.reload_signal else []
         container = docker.Container(
             f"{workload.name}-container",
             image=image,

@@ -1,0 +1,31 @@
+"""What tests with a real Docker engine share: the toolchain on PATH, and one stack that is up for the whole session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.docker.project import Project
+from tools.environment import toolchain_environment
+
+
+@pytest.fixture(scope="session", autouse=True)
+def toolchain() -> Iterator[None]:
+    """The project's own Pulumi first on PATH, as `make` puts it."""
+    before = dict(os.environ)
+    os.environ.update(toolchain_environment())
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A stack that was brought up as a person does it. Tests leave it running and as declared."""
+    project = Project.copy(tmp_path_factory.mktemp("live") / "project", "live")
+    project.first_up = project.ops("up").must_succeed()
+    yield project
+    project.ops("down", "--purge").must_succeed()
+    assert project.leftovers() == []

@@ -1,0 +1,129 @@
+"""Runs a workload's job or service in a real container with every restriction of the Docker target, without Pulumi."""
+
+from __future__ import annotations
+
+import io
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import docker
+import docker.errors
+from docker.models.containers import Container
+
+from components.workload import FILES_DIRECTORY, Workload
+
+SECOND = 1_000_000_000
+
+
+@contextmanager
+def volume(client: docker.DockerClient, name: str, image: str, path: str, **options: Any) -> Iterator[str]:
+    """A volume that belongs to the workloads' user, removed at the end."""
+    client.volumes.create(name, **options)
+    holder = client.containers.create(image, entrypoint=["true"], volumes={name: {"bind": path, "mode": "rw"}})
+    try:
+        holder.put_archive("/", _tar({path.lstrip("/"): None}))
+        holder.remove()
+        yield name
+    finally:
+        remove_volume(client, name)
+
+
+def remove_volume(client: docker.DockerClient, name: str) -> None:
+    for container in client.containers.list(all=True, filters={"volume": name}):
+        container.remove(force=True)
+    with suppress(docker.errors.NotFound):
+        client.volumes.get(name).remove(force=True)
+
+
+@contextmanager
+def container(
+    client: docker.DockerClient, workload: Workload, name: str, volumes: dict[str, str], network: str, **more: Any
+) -> Iterator[Container]:
+    """The workload's container, created and not started; `volumes` gives the real name of each of its volumes."""
+    resources, probe, files = workload.resources, workload.probe, f"{name}-files"
+    remove_volume(client, files)
+    with volume(client, files, workload.image, FILES_DIRECTORY):
+        mounts = {
+            volumes[v.name]: {"bind": v.path, "mode": "ro" if v.read_only else "rw"} for v in workload.volumes
+        } | {files: {"bind": FILES_DIRECTORY, "mode": "ro"}}
+        holder = client.containers.create(
+            workload.image, entrypoint=["true"], volumes={files: {"bind": FILES_DIRECTORY, "mode": "rw"}}
+        )
+        holder.put_archive(FILES_DIRECTORY, _tar({f.name: f.content for f in workload.files}))
+        holder.remove()
+        created = client.containers.create(
+            workload.image,
+            list(workload.args) or None,
+            entrypoint=list(workload.command) or None,
+            name=name,
+            environment=dict(workload.env),
+            user=f"{workload.user}:{workload.group}",
+            read_only=True,
+            cap_drop=["ALL"],
+            security_opt=["no-new-privileges:true"],
+            tmpfs={
+                s.path: f"rw,noexec,nosuid,size={s.size_mib}m,uid={workload.user},mode=0700" for s in workload.scratch
+            },
+            mem_limit=f"{resources.memory_mib}m",
+            memswap_limit=f"{resources.memory_mib}m",
+            nano_cpus=int(resources.cpus * SECOND),
+            pids_limit=resources.pids,
+            network=network,
+            volumes=mounts,
+            healthcheck={
+                "test": ["CMD", *probe.command],
+                "interval": probe.interval * SECOND,
+                "timeout": probe.timeout * SECOND,
+                "retries": probe.retries,
+                "start_period": probe.startup * SECOND,
+            }
+            if probe
+            else None,
+            **more,
+        )
+        try:
+            yield created
+        finally:
+            created.remove(force=True)
+
+
+def run_job(client: docker.DockerClient, job: Workload, volumes: dict[str, str], network: str) -> tuple[int, str, str]:
+    """Run a job to its end: exit code, standard output, standard error."""
+    with container(client, job, f"slm-test-{job.name}", volumes, network) as created:
+        created.start()
+        code = int(created.wait(timeout=600)["StatusCode"])
+        return code, created.logs(stderr=False).decode(), created.logs(stdout=False).decode()
+
+
+def health(running: Container, wanted: str, seconds: float) -> float:
+    """Wait until the container's health is the wanted one and give the seconds it took. Fails the test otherwise."""
+    started = time.monotonic()
+    while (now := _status(running)) != wanted:
+        assert time.monotonic() - started < seconds, f"health is {now} after {seconds} s; {_log(running)}"
+        time.sleep(0.2)
+    return time.monotonic() - started
+
+
+def _status(running: Container) -> str:
+    running.reload()
+    return str(running.attrs["State"]["Health"]["Status"])
+
+
+def _log(running: Container) -> str:
+    return f"probe: {running.attrs['State']['Health']['Log'][-1:]}; log: {running.logs(tail=5).decode()}"
+
+
+def _tar(entries: dict[str, str | None]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, content in entries.items():
+            info = tarfile.TarInfo(name)
+            data = (content or "").encode()
+            info.uid = info.gid = 10001
+            info.type, info.mode = (tarfile.DIRTYPE, 0o750) if content is None else (tarfile.REGTYPE, 0o400)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return buffer.getvalue()

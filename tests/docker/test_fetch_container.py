@@ -1,0 +1,177 @@
+"""The fetch image as the job it is: without rights, with Debian's libraries, on a real volume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from rich.console import Console
+
+from components.catalog import catalog
+from components.fetching import fetch_job
+from components.models import Model
+from components.workload import Volume, Workload
+from ops.images_build import Builder
+from ops.seed import copy_in
+from tests.docker.container_harness import container, run_job, volume
+from tests.unit.fetch_harness import (
+    HUB_PATH,
+    WEIGHTS,
+    Site,
+    hub,
+    library,
+    packages,
+    publish_library,
+    publish_packages,
+    serving,
+    sha256,
+)
+
+pytestmark = pytest.mark.docker
+
+STORE = Volume(name="weights", path="/models", size_gib=1)
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[docker.DockerClient]:
+    found = docker.from_env()
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def image(client: docker.DockerClient) -> str:
+    builder, row = Builder(client, Console(quiet=True)), catalog().images["fetch"]
+    return builder.present("fetch", row) or builder.build("fetch", row)
+
+
+@pytest.fixture
+def weights(client: docker.DockerClient, image: str) -> Iterator[str]:
+    with volume(client, "slm-test-fetch", image, "/models") as name:
+        yield name
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    with serving(Site(files={HUB_PATH: WEIGHTS})) as running:
+        yield running
+
+
+def tiny(*sources: dict[str, object]) -> Model:
+    return Model.model_validate(
+        {
+            "name": "tiny",
+            "license": "MIT",
+            "file": "tiny.gguf",
+            "size_bytes": len(WEIGHTS),
+            "sha256": sha256(WEIGHTS),
+            "context_length": 4096,
+            "parameters": 1,
+            "kv_bytes_per_token": 1,
+            "sources": sources,
+        }
+    )
+
+
+def job(image: str, *sources: dict[str, object]) -> Workload:
+    return fetch_job("fetch", tiny(*sources), image, STORE, layout="ollama")
+
+
+def test_each_source_serves_in_the_restricted_container(client: docker.DockerClient, image: str, site: Site) -> None:
+    digest, names = publish_library(site), publish_packages(site)
+    for source in (hub(site), library(site, digest=digest), packages(site, names)):
+        with volume(client, "slm-test-fetch", image, "/models") as weights:
+            code, output, errors = run_job(client, job(image, source), {"weights": weights}, "host")
+            assert (code, errors) == (0, ""), source["kind"]
+            last = json.loads(output.splitlines()[-1])
+            assert (last["event"], last["source"], last["sha256"]) == ("done", source["kind"], sha256(WEIGHTS))
+
+
+def test_a_second_job_is_done_within_a_second_of_starting(
+    client: docker.DockerClient, image: str, site: Site, weights: str
+) -> None:
+    assert run_job(client, job(image, hub(site)), {"weights": weights}, "host")[0] == 0
+    site.requests.clear()
+    with container(client, job(image, hub(site)), "slm-test-again", {"weights": weights}, "host") as again:
+        again.start()
+        assert again.wait(timeout=60)["StatusCode"] == 0
+        assert "already there" in again.logs().decode()
+        again.reload()
+        state = again.attrs["State"]
+        assert _seconds(state["FinishedAt"]) - _seconds(state["StartedAt"]) < 1
+    assert site.requests == []
+
+
+def _seconds(moment: str) -> float:
+    clock = moment.split("T")[1].rstrip("Z")
+    hours, minutes, seconds = clock.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+
+
+def test_control_21_a_disk_that_is_too_small_stops_the_job_before_any_request(
+    client: docker.DockerClient, image: str, site: Site
+) -> None:
+    small = {"driver": "local", "driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": "size=1300k,uid=10001"}}
+    with volume(client, "slm-test-small", image, "/models", **small) as weights:
+        code, _, errors = run_job(client, job(image, hub(site)), {"weights": weights}, "host")
+    assert code == 3
+    assert "GB are free" in errors
+    assert site.requests == []
+
+
+def test_docker_stop_ends_the_job_at_once(client: docker.DockerClient, image: str, site: Site, weights: str) -> None:
+    site.cut, site.status[HUB_PATH] = [400_000], [200, 503]
+    with container(client, job(image, hub(site)), "slm-test-stop", {"weights": weights}, "host") as running:
+        running.start()
+        deadline = time.monotonic() + 20
+        while "retry" not in running.logs().decode() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        started = time.monotonic()
+        running.stop(timeout=10)
+        assert time.monotonic() - started < 5
+        assert running.wait()["StatusCode"] == 143
+    site.status.clear()
+    assert run_job(client, job(image, hub(site)), {"weights": weights}, "host")[0] == 0
+    assert site.asked(HUB_PATH)[-1]["Range"] == "bytes=400000-"
+
+
+def test_fault_9_wrong_bytes_are_refused_and_the_job_fails(
+    client: docker.DockerClient, image: str, site: Site, weights: str
+) -> None:
+    site.files[HUB_PATH] = b"\xff" + WEIGHTS[1:]
+    code, _, errors = run_job(client, job(image, hub(site)), {"weights": weights}, "host")
+    assert code == 4
+    assert "the pinned one is" in errors
+    assert "Traceback" not in errors
+
+
+def test_a_path_on_this_machine_is_copied_in_once_and_verified(
+    client: docker.DockerClient, image: str, weights: str, tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.gguf").write_bytes(WEIGHTS)
+    source: dict[str, object] = {"kind": "path", "path": str(tmp_path / "tiny.gguf")}
+    fetching, model = job(image, source), tiny(source)
+    quiet = Console(quiet=True)
+    assert copy_in(client, model, weights, image, quiet)
+    code, output, errors = run_job(client, fetching, {"weights": weights}, "none")
+    assert (code, errors) == (0, "")
+    assert json.loads(output.splitlines()[-1])["source"] == "path"
+    assert not copy_in(client, model, weights, image, quiet)
+
+
+def test_the_image_has_no_rights_and_no_root(client: docker.DockerClient, image: str) -> None:
+    config = client.images.get(image).attrs["Config"]
+    assert config["User"] == "10001:10001"
+    found = client.containers.run(
+        image,
+        ["/", "-xdev", "-perm", "/6000", "-type", "f"],
+        entrypoint=["find"],
+        user="0",
+        remove=True,
+        network="none",
+    )
+    assert found == b""

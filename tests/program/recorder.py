@@ -1,0 +1,65 @@
+"""A recorder for programs under Pulumi's mocks: what was registered, under which parent, with which provider."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, field
+from typing import Any
+
+import pulumi
+from pulumi.runtime import MockCallArgs, MockResourceArgs, Mocks
+
+SECRET_MARK = "4dabf18193072939515e22adb298388d"
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One registered resource as the engine is asked for it."""
+
+    type: str
+    name: str
+    parent: str | None
+    parent_type: str | None
+    options: pulumi.ResourceOptions
+    is_provider: bool
+    is_component: bool
+
+
+@dataclass
+class Recorder(Mocks):
+    """Answers every registration with its own inputs and keeps them; `seen` comes from a stack transformation."""
+
+    inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
+    seen: list[Seen] = field(default_factory=list)
+
+    def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
+        self.inputs[args.name] = dict(args.inputs)
+        self.types[args.name] = args.typ
+        return f"{args.name}-id", dict(args.inputs)
+
+    def call(self, args: MockCallArgs) -> dict[Any, Any]:
+        raise AssertionError(f"the program must not look anything up while it declares: {args.token}")
+
+    def transform(self, args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult:
+        """Record the registration, and take its hooks off: the mocks have no engine that could call them."""
+        parent = args.opts.parent
+        self.seen.append(
+            Seen(
+                type=args.type_,
+                name=args.name,
+                parent=getattr(parent, "_name", None),
+                parent_type=getattr(parent, "_type", None),
+                options=args.opts,
+                is_provider=args.type_.startswith("pulumi:providers:"),
+                is_component=isinstance(args.resource, pulumi.ComponentResource),
+            )
+        )
+        without_hooks = copy(args.opts)
+        without_hooks.hooks = None
+        return pulumi.ResourceTransformationResult(args.props, without_hooks)
+
+
+def is_secret(value: Any) -> bool:
+    """Whether an input arrived marked as secret."""
+    return isinstance(value, dict) and SECRET_MARK in value
