@@ -66,7 +66,8 @@ class DockerHost(pulumi.ComponentResource):
             ]
             if at.exposure
             else None,
-            labels=self._labels(workload),
+            # The provider has no input for the pids limit, so the label is what makes a change of it a difference.
+            labels=self._labels(workload, {"slm.pids": str(workload.resources.pids)}),
             **arguments,
             opts=ResourceOptions(
                 parent=at.parent,
@@ -154,8 +155,8 @@ class DockerHost(pulumi.ComponentResource):
             ),
         )
 
-    def _labels(self, workload: Workload) -> list[docker.ContainerLabelArgs]:
-        labels = self.names.labels(workload.name)
+    def _labels(self, workload: Workload, more: dict[str, str] | None = None) -> list[docker.ContainerLabelArgs]:
+        labels = {**self.names.labels(workload.name), **(more or {})}
         return [docker.ContainerLabelArgs(label=key, value=value) for key, value in labels.items()]
 
     def _attached(self, network: docker.Network, workload: Workload) -> docker.ContainerNetworksAdvancedArgs:
