@@ -14,6 +14,7 @@ from tools.progress import Display
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 
+INTERRUPTED = 130
 Names = Annotated[list[str] | None, typer.Argument(help="as in tools.toml; none: all that a deployment needs")]
 Engine = Annotated[bool, typer.Option(help="make sure of a Docker engine as well")]
 
@@ -66,21 +67,22 @@ def run(
 def main() -> int:
     """Run the command line; a ToolError becomes one screen of text and exit code 1, an interrupt 130."""
     try:
-        app(standalone_mode=False)
+        # Typer hands back the exit code of `typer.Exit` here, and makes one (130) of an interrupt.
+        code: int | None = app(standalone_mode=False)
     except ToolError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, typer.Abort):
-        print("stopped; the same command goes on from here", file=sys.stderr)
-        return 130
-    except typer.Exit as leave:
-        return leave.exit_code
+        code = INTERRUPTED
     except Exception as error:
-        if hasattr(error, "format_message"):
-            print(f"error: {error.format_message()}", file=sys.stderr)
-            return 2
-        raise
-    return 0
+        # Mistyped options: the only errors of the command line library that reach here.
+        if not hasattr(error, "format_message"):
+            raise
+        print(f"error: {error.format_message()}; see python -m tools --help", file=sys.stderr)
+        return 2
+    if code == INTERRUPTED:
+        print("stopped; the same command goes on from here", file=sys.stderr)
+    return code or 0
 
 
 if __name__ == "__main__":

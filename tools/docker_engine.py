@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,9 @@ from tools.places import cache_directory
 
 State = Literal["ready", "forbidden", "stopped", "absent", "unreachable"]
 SYSTEM_SOCKET = "/var/run/docker.sock"
+STARTED_VARIABLE = "SLM_STARTED_ENGINE"
+"""Process id of an engine that this command started directly; a test run stops it again, `make up` leaves it."""
+
 SYSTEMD = Path("/run/systemd/system")
 """Exists exactly where systemd is the init that runs."""
 Say = Callable[[str], None]
@@ -29,7 +32,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Engine:
-    """What answered, or why nothing did. `host` is as in DOCKER_HOST; `notes` are what a person should know of it."""
+    """What answered, or why nothing did. `host` is as in DOCKER_HOST; `notes` are what a person should know of
+    it; `started` is the process id of an engine started just now where no init looks after it."""
 
     state: State
     host: str
@@ -41,10 +45,12 @@ class Engine:
     runtimes: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
     reason: str = ""
+    started: int | None = None
 
     def environment(self) -> dict[str, str]:
-        """What makes every Docker client talk to this engine. Empty when clients find it by themselves."""
-        return {} if self.host == f"unix://{SYSTEM_SOCKET}" else {"DOCKER_HOST": self.host}
+        """What makes every Docker client talk to this engine, and tells who started it to whoever may stop it again."""
+        found = {} if self.host == f"unix://{SYSTEM_SOCKET}" else {"DOCKER_HOST": self.host}
+        return found if self.started is None else {**found, STARTED_VARIABLE: str(self.started)}
 
 
 def sockets() -> list[Path]:
@@ -133,8 +139,8 @@ def ensure(say: Say = print) -> Engine:
         _install(say)
         engine = diagnose()
     if engine.state == "stopped" and ours:
-        _start(say)
-        engine = diagnose()
+        started = _start(say)
+        engine = replace(diagnose(), started=started)
     if engine.state == "ready":
         say(f"Docker engine {engine.version} answers on {engine.host}")
         return engine
@@ -192,7 +198,8 @@ def _install(say: Say) -> None:
         )
 
 
-def _start(say: Say, patience: float = 60.0) -> None:
+def _start(say: Say, patience: float = 60.0) -> int | None:
+    """Start the engine and wait for it; gives its process id where no init looks after it."""
     if SYSTEMD.is_dir():
         say("Docker engine: starting it with systemctl")
         subprocess.run(["systemctl", "start", "docker"], capture_output=True)
@@ -209,3 +216,4 @@ def _start(say: Say, patience: float = 60.0) -> None:
             tail = "\n".join("    " + line for line in log.read_text(errors="replace").splitlines()[-8:])
             raise ToolError(f"dockerd ended by itself:\n{tail}", fix=f"mend that; the whole story is in {log}")
         time.sleep(0.25)
+    return started.pid if started else None

@@ -96,6 +96,7 @@ class Installer:
                 for name in wanted:
                     if self.table[name].plugin and not self.ready(name):
                         self._add_plugin(self.table[name])
+                self._clear_away()
         except KeyboardInterrupt:
             processes.stop_all()
             raise
@@ -183,6 +184,12 @@ class Installer:
         ):
             self.builder.build(tool, staging.path, lambda note: self.display.note(step, note))
             staging.keep(way="build", source=tool.build.kind, seconds=step.seconds)
+
+    def _clear_away(self) -> None:
+        """Go's modules and object files are some gigabytes that only an unfinished installation has a use for."""
+        if (self.cache / "go").exists():
+            with self.display.step("build cache", "freeing its disk space"):
+                shutil.rmtree(self.cache / "go", ignore_errors=True)
 
     def _on_path(self) -> list[Tool]:
         return [t for t in self.table.values() if t.on_path]

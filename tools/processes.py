@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 from pathlib import Path
 
 from tools.errors import ToolError
+
+PATIENCE = 15.0
+"""Seconds a child gets to end after an interrupt."""
 
 _running: set[subprocess.Popen[str]] = set()
 _lock = threading.Lock()
@@ -22,6 +26,9 @@ def run(command: list[str], *, env: dict[str, str], cwd: Path, what: str, fix: s
         _running.add(process)
     try:
         output, errors = process.communicate()
+    except BaseException:
+        _stop(process)
+        raise
     finally:
         with _lock:
             _running.discard(process)
@@ -32,7 +39,17 @@ def run(command: list[str], *, env: dict[str, str], cwd: Path, what: str, fix: s
 
 
 def stop_all() -> None:
-    """End every child that is still at work. What they had finished is kept by their own caches."""
+    """End every child that is still at work, and wait for it. What they had finished is kept by their own caches."""
     with _lock:
-        for process in _running:
-            process.terminate()
+        running = list(_running)
+    for process in running:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)  # On which Go ends its own children; SIGTERM would orphan them.
+    try:
+        process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

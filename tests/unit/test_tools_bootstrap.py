@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tools import __main__ as command_line
 from tools import bootstrap
 from tools.bootstrap import Stop
 from tools.places import CHECKOUT
@@ -181,6 +182,34 @@ def test_a_command_that_is_not_there_is_one_sentence() -> None:
     command = [sys.executable, "-m", "tools", "run", "--", "no-such-command"]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "error: no-such-command cannot be run: No such file or directory\n")
+
+
+def test_an_interrupted_installation_ends_with_130_and_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def stop(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command_line.Installer, "ensure", stop)
+    monkeypatch.setattr(sys, "argv", ["tools", "setup"])
+    assert command_line.main() == 130
+    assert "the same command goes on from here" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["setup", "nothing"], 1, "error: tools.toml has no nothing\n"),
+        (["setup", "--bad"], 2, "error: No such option: --bad; see python -m tools --help\n"),
+    ],
+    ids=["unknown tool", "unknown option"],
+)
+def test_a_mistyped_command_is_one_error_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, text: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["tools", *arguments])
+    assert command_line.main() == code
+    assert text in capsys.readouterr().err
 
 
 def test_every_make_target_is_listed_by_make_help() -> None:

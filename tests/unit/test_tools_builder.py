@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -82,6 +84,26 @@ def test_a_failing_command_shows_the_end_of_its_errors_and_the_fix(tmp_path: Pat
     assert lines[0] == "tool: compiling failed (exit code 3):"
     assert lines[-2:] == ["    line 50", "  fix:  try again"]
     assert len(lines) < 20, "an error fits one screen"
+
+
+def test_no_child_outlives_an_interrupt(tmp_path: Path) -> None:
+    """The child of a build that runs in another thread is ended by the main one."""
+    mark = tmp_path / "started"
+    outcome: list[str] = []
+
+    def work() -> None:
+        try:
+            processes.run(["sh", "-c", f"touch {mark}; exec sleep 60"], env={}, cwd=tmp_path, what="sleeping")
+        except ToolError as error:
+            outcome.append(error.what)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while not mark.exists():
+        time.sleep(0.01)
+    processes.stop_all()
+    thread.join(5)
+    assert outcome == ["sleeping failed (exit code -2):"]
 
 
 def test_a_build_that_does_not_make_its_program_is_an_error(

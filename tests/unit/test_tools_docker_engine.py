@@ -172,6 +172,8 @@ def test_root_on_debian_gets_an_engine_and_is_told_so(
         return subprocess.CompletedProcess(command, 0, "", "")
 
     class Started:
+        pid = 4711
+
         def __init__(self, command: list[str], **_: Any) -> None:
             ran.append(command)
             monkeypatch.setattr(docker_engine, "sockets", lambda: [path])
@@ -184,7 +186,9 @@ def test_root_on_debian_gets_an_engine_and_is_told_so(
     monkeypatch.setattr(docker_engine.subprocess, "run", run)
     monkeypatch.setattr(docker_engine.subprocess, "Popen", Started)
     said: list[str] = []
-    assert ensure(said.append).state == "ready"
+    engine = ensure(said.append)
+    assert engine.state == "ready"
+    assert engine.environment()[docker_engine.STARTED_VARIABLE] == "4711", "a test run stops what it started"
     assert ran[1][:2] == ["apt-get", "install"]
     assert ran[1][-2:] == ["docker.io", "iptables"]
     assert ran[-1] == ["dockerd"]

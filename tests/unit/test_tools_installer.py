@@ -132,6 +132,25 @@ def test_an_interrupted_build_leaves_no_half_tool_and_the_next_run_builds_it(
     assert built == ["tool"]
 
 
+def test_gos_caches_go_when_all_is_done_and_stay_when_it_is_not(
+    make: Make, built: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Builder, tool: Tool, target: Path, note: object) -> None:
+        raise ToolError("no")
+
+    installer = make(a_tool())
+    module = installer.cache / "go" / "mod" / "m.zip"
+    module.parent.mkdir(parents=True)
+    module.touch()
+    with monkeypatch.context() as patch:
+        patch.setattr(Builder, "build", fail)
+        with pytest.raises(ToolError):
+            installer.ensure()
+    assert module.exists()
+    installer.ensure()
+    assert not (installer.cache / "go").exists()
+
+
 def test_what_a_killed_run_left_is_cleared_away(make: Make, built: list[str]) -> None:
     installer = make(a_tool())
     left = installer.cache / "tools" / "tool" / ".part-killed"
