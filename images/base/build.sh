@@ -25,7 +25,7 @@ root=$(mktemp -d "$work/$suite.XXXXXX")
 trap 'umount "$root/proc" 2>/dev/null || true; rm -rf --one-file-system "$root"' EXIT
 trap 'exit 1' INT TERM HUP
 
-# The certificate bundle and bash are here because every image of this project needs them.
+# Programs that speak TLS need the certificate bundle; everything else an image adds for itself.
 debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" ${SLM_DEBIAN_MIRROR:+"$SLM_DEBIAN_MIRROR"} \
   || fail 1 "debootstrap of '$suite' failed; its last lines are above and in $root/debootstrap/debootstrap.log"
 

@@ -270,7 +270,7 @@ def until(condition: Callable[[], bool], seconds: float, what: str) -> float:
 def bridge() -> Iterator[tuple[Network, str]]:
     """A network of its own, and the address the test process has in it."""
     client = docker.from_env()
-    network = client.networks.create(f"slm-test-{os.urandom(4).hex()}", driver="bridge")
+    network = client.networks.create(f"slm-gateway-test-{os.urandom(4).hex()}", driver="bridge")
     try:
         yield network, address_in(network)
     finally:

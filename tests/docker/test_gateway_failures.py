@@ -101,27 +101,30 @@ def test_fault_11_a_reload_under_load_swaps_the_keys_and_drops_nothing(running: 
                     failures.append(error)
                 count += 1
 
-    with ThreadPoolExecutor(3) as pool, running.client(old) as client:
+    with ThreadPoolExecutor(2) as pool, running.client(old) as client:
         loops = [pool.submit(steady) for _ in range(2)]
-        with client.stream("POST", CHAT, json=body(stream=True, n=20, pause=0.15)) as answer:
-            pieces = answer.iter_raw()
-            next(pieces)
-            running.write(keys={"bob": KEYS["bob"], "carol": new})
-            begin = time.monotonic()
-            running.reload()
-            with running.client(new) as fresh:
-                until(lambda: fresh.get("/v1/models").status_code == 200, 5, "the new key works")
-            with running.client(old) as stale:
-                until(lambda: stale.get("/v1/models").status_code == 401, 5, "the old key does not")
-            assert time.monotonic() - begin < 2.5, "the stream must outlast the swap for this test to mean something"
-            assert len(list(pieces)) == 19, "the stream that was running ends as if nothing had happened"
-        for _ in range(3):
-            running.reload()
-            time.sleep(0.4)
-        done.set()
+        try:
+            with client.stream("POST", CHAT, json=body(stream=True, n=20, pause=0.15)) as answer:
+                pieces = answer.iter_raw()
+                next(pieces)
+                running.write(keys={"bob": KEYS["bob"], "carol": new})
+                begin = time.monotonic()
+                running.reload()
+                with running.client(new) as fresh, running.client(old) as stale:
+                    until(lambda: fresh.get("/v1/models").status_code == 200, 5, "the new key works")
+                    until(lambda: stale.get("/v1/models").status_code == 401, 5, "the old key does not")
+                assert time.monotonic() - begin < 2.5, (
+                    "the stream must outlast the swap for this test to mean something"
+                )
+                assert len(list(pieces)) == 19, "the stream that was running ends as if nothing had happened"
+            for _ in range(3):
+                running.reload()
+                time.sleep(0.4)
+        finally:
+            done.set()
         for loop in loops:
             loop.result()
-    assert failures == []
+    assert failures == [], [line for line in running.log().splitlines() if not line.startswith("{")]
     assert count > 100
 
 

@@ -313,6 +313,9 @@ SMUGGLED = {
     + b"Transfer-Encoding: chunked\r\n\r\n"
     + CHUNKED
     + HIDDEN,
+    "chunked GET, body not sent yet": b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n"
+    + KEY.encode()
+    + b"Transfer-Encoding: chunked\r\n\r\n",
     "GET with a body": b"GET /api/version HTTP/1.1\r\nHost: localhost\r\n"
     + KEY.encode()
     + b"Content-Length: %d\r\n\r\n" % len(HIDDEN)
