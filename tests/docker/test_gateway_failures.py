@@ -124,7 +124,8 @@ def test_fault_11_a_reload_under_load_swaps_the_keys_and_drops_nothing(running: 
             done.set()
         for loop in loops:
             loop.result()
-    assert failures == [], [line for line in running.log().splitlines() if not line.startswith("{")]
+    notices = [line for line in running.log().splitlines() if not line.startswith("{") or "503" in line]
+    assert failures == [], notices
     assert count > 100
 
 
