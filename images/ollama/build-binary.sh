@@ -37,10 +37,10 @@ if [[ ! -x $kept/ollama ]]; then
   # Go drops directories called "vendor" from module archives, and three headers lived there.
   mkdir -p "$work/include/miniaudio" "$work/deb"
   cp "$(module "github.com/gen2brain/malgo@$audio_headers")/miniaudio.h" "$work/include/miniaudio/"
-  for package in nlohmann-json3-dev libstb-dev; do
-    (cd "$work/deb" && apt-get download -qq "$package" >/dev/null) ||
-      fail "apt cannot download the headers $package, so Ollama cannot be built: run 'apt-get update' and try again"
-  done
+  command -v apt-get >/dev/null || fail "the headers Ollama needs come from Debian or Ubuntu packages, and there is no apt"
+  headers() { (cd "$work/deb" && apt-get -qq -o APT::Sandbox::User=root download nlohmann-json3-dev libstb-dev); }
+  headers >/dev/null 2>&1 || { apt-get -qq update >&2 && headers >/dev/null; } ||
+    fail "apt cannot download nlohmann-json3-dev and libstb-dev, so Ollama cannot be built: check apt-get update"
   for archive in "$work"/deb/*.deb; do dpkg-deb -x "$archive" "$work/deb/root"; done
   cp -r "$work/deb/root/usr/include/." "$work/include/"
   source_directory="$(module "github.com/ollama/ollama@v$version")"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 import time
 from collections.abc import Iterator
@@ -16,6 +17,8 @@ from docker.models.containers import Container
 from components.workload import FILES_DIRECTORY, Workload
 
 SECOND = 1_000_000_000
+PREFIX = f"slmtest-{os.getpid()}"
+"""Two test runs on one engine must not take each other's things."""
 
 
 @contextmanager
@@ -92,7 +95,7 @@ def container(
 
 def run_job(client: docker.DockerClient, job: Workload, volumes: dict[str, str], network: str) -> tuple[int, str, str]:
     """Run a job to its end: exit code, standard output, standard error."""
-    with container(client, job, f"slm-test-{job.name}", volumes, network) as created:
+    with container(client, job, f"{PREFIX}-{job.name}", volumes, network) as created:
         created.start()
         code = int(created.wait(timeout=600)["StatusCode"])
         return code, created.logs(stderr=False).decode(), created.logs(stdout=False).decode()

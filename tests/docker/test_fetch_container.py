@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
 from collections.abc import Iterator
@@ -14,10 +15,13 @@ from rich.console import Console
 from components.catalog import catalog
 from components.fetching import fetch_job
 from components.models import Model
+from components.settings import load
+from components.targets.docker.container import Names
 from components.workload import Volume, Workload
 from ops.images_build import Builder
-from ops.seed import copy_in
-from tests.docker.container_harness import container, run_job, volume
+from ops.local_weights import bring
+from ops.machine import PROJECT
+from tests.docker.container_harness import PREFIX, container, run_job, volume
 from tests.unit.fetch_harness import (
     HUB_PATH,
     WEIGHTS,
@@ -51,7 +55,7 @@ def image(client: docker.DockerClient) -> str:
 
 @pytest.fixture
 def weights(client: docker.DockerClient, image: str) -> Iterator[str]:
-    with volume(client, "slm-test-fetch", image, "/models") as name:
+    with volume(client, f"{PREFIX}-fetch", image, "/models") as name:
         yield name
 
 
@@ -84,7 +88,7 @@ def job(image: str, *sources: dict[str, object]) -> Workload:
 def test_each_source_serves_in_the_restricted_container(client: docker.DockerClient, image: str, site: Site) -> None:
     digest, names = publish_library(site), publish_packages(site)
     for source in (hub(site), library(site, digest=digest), packages(site, names)):
-        with volume(client, "slm-test-fetch", image, "/models") as weights:
+        with volume(client, f"{PREFIX}-fetch", image, "/models") as weights:
             code, output, errors = run_job(client, job(image, source), {"weights": weights}, "host")
             assert (code, errors) == (0, ""), source["kind"]
             last = json.loads(output.splitlines()[-1])
@@ -96,7 +100,7 @@ def test_a_second_job_is_done_within_a_second_of_starting(
 ) -> None:
     assert run_job(client, job(image, hub(site)), {"weights": weights}, "host")[0] == 0
     site.requests.clear()
-    with container(client, job(image, hub(site)), "slm-test-again", {"weights": weights}, "host") as again:
+    with container(client, job(image, hub(site)), f"{PREFIX}-again", {"weights": weights}, "host") as again:
         again.start()
         assert again.wait(timeout=60)["StatusCode"] == 0
         assert "already there" in again.logs().decode()
@@ -116,7 +120,7 @@ def test_control_21_a_disk_that_is_too_small_stops_the_job_before_any_request(
     client: docker.DockerClient, image: str, site: Site
 ) -> None:
     small = {"driver": "local", "driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": "size=1300k,uid=10001"}}
-    with volume(client, "slm-test-small", image, "/models", **small) as weights:
+    with volume(client, f"{PREFIX}-small", image, "/models", **small) as weights:
         code, _, errors = run_job(client, job(image, hub(site)), {"weights": weights}, "host")
     assert code == 3
     assert "GB are free" in errors
@@ -125,7 +129,7 @@ def test_control_21_a_disk_that_is_too_small_stops_the_job_before_any_request(
 
 def test_docker_stop_ends_the_job_at_once(client: docker.DockerClient, image: str, site: Site, weights: str) -> None:
     site.cut, site.status[HUB_PATH] = [400_000], [200, 503]
-    with container(client, job(image, hub(site)), "slm-test-stop", {"weights": weights}, "host") as running:
+    with container(client, job(image, hub(site)), f"{PREFIX}-stop", {"weights": weights}, "host") as running:
         running.start()
         deadline = time.monotonic() + 20
         while "retry" not in running.logs().decode() and time.monotonic() < deadline:
@@ -150,17 +154,26 @@ def test_fault_9_wrong_bytes_are_refused_and_the_job_fails(
 
 
 def test_a_path_on_this_machine_is_copied_in_once_and_verified(
-    client: docker.DockerClient, image: str, weights: str, tmp_path: Path
+    client: docker.DockerClient, image: str, tmp_path: Path
 ) -> None:
     (tmp_path / "tiny.gguf").write_bytes(WEIGHTS)
-    source: dict[str, object] = {"kind": "path", "path": str(tmp_path / "tiny.gguf")}
-    fetching, model = job(image, source), tiny(source)
-    quiet = Console(quiet=True)
-    assert copy_in(client, model, weights, image, quiet)
-    code, output, errors = run_job(client, fetching, {"weights": weights}, "none")
-    assert (code, errors) == (0, "")
-    assert json.loads(output.splitlines()[-1])["source"] == "path"
-    assert not copy_in(client, model, weights, image, quiet)
+    model = tiny({"kind": "path", "path": str(tmp_path / "tiny.gguf")}).model_dump(mode="json", exclude_none=True)
+    overlay = {
+        "slm:models": {"tiny": model | {"template": "chatml-tools"}},
+        "slm:model": "tiny",
+        "slm:images": {"fetch": image, "ollama": image},
+    }
+    settings, said = load("dev", PROJECT, overlay), Console(record=True, width=200, file=io.StringIO())
+    ((name, engine),) = settings.engines.items()
+    fetching = engine.workload(name, settings.models["tiny"], settings.images).volumes[0].fill[0]
+    weights = Names(PREFIX).volume(fetching.volumes[0].name)
+    with volume(client, weights, image, "/models"):
+        bring(client, PREFIX, settings, said)
+        code, output, errors = run_job(client, fetching, {fetching.volumes[0].name: weights}, "none")
+        assert (code, errors) == (0, "")
+        assert json.loads(output.splitlines()[-1])["source"] == "path"
+        bring(client, PREFIX, settings, said)
+    assert said.export_text().count("copying") == 1
 
 
 def test_the_image_has_no_rights_and_no_root(client: docker.DockerClient, image: str) -> None:

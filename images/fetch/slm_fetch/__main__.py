@@ -27,7 +27,7 @@ def fetch(plan: Plan, report: Report) -> dict[str, Any]:
         if record := store.present():
             return record
         if (known := plan.sha256) and (lost := store.final(known)).is_file() and lost.stat().st_size == plan.size:
-            # Complete, but its record is missing or says otherwise: a run was killed between the two, or it was changed.
+            # Complete, but its record is missing or differs: a run was killed between the two, or the file was changed.
             report.source = "volume"
             try:
                 return store.accept(lost, "volume")

@@ -87,7 +87,7 @@ class Web:
                     raise SourceFailed(f"{place(url)} answered with another byte range than the one asked for")
                 with part.open("ab" if resumed else "wb") as stream:
                     done = have if resumed else 0
-                    # Chunks as they come: gathered into larger ones, the last of them would be lost with the connection.
+                    # Chunks as they come: gathered into larger ones, the last would be lost with the connection.
                     for chunk in answer.iter_bytes():
                         done += len(chunk)
                         if done > size:
