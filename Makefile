@@ -45,7 +45,7 @@ pin: ## look up missing digests and commits, and write them down
 schema: ## export the JSON Schema of the stack files
 	@$(SET_UP) -- $(OPS) schema
 
-env: ## print shell exports for plain `pulumi`: eval "$$(make -s env)"
+env: ## print shell exports for plain `pulumi`: eval "$(make -s env)"
 	@$(SET_UP) -- $(OPS) env --stack $(STACK)
 
 test: ## every test, with a real Docker engine
