@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import secrets
+import base64
+import random
 
 import pytest
 from hypothesis import given
@@ -38,8 +39,9 @@ def test_known_forms_of_credentials_are_recognised_and_never_shown(text: str) ->
 
 
 def test_random_keys_are_recognised_whatever_they_are_for() -> None:
-    keys = [secrets.token_urlsafe(32) for _ in range(200)]
-    assert sum(looks_like_a_secret(key) for key in keys) >= 190
+    chance = random.Random(1)  # The same keys in each run: a test of a share must not depend on luck.
+    keys = [base64.urlsafe_b64encode(chance.randbytes(32)).rstrip(b"=").decode() for _ in range(2000)]
+    assert sum(looks_like_a_secret(key) for key in keys) >= 0.95 * len(keys)
 
 
 @pytest.mark.parametrize(
