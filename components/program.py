@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -54,4 +55,7 @@ def connect(settings: Settings) -> dict[str, Target]:
             from components.targets.docker.host import DockerHost
 
             targets[name] = DockerHost(name, spec, pulumi.get_stack())
+    # All that is imported lives to the end. Python would walk through it several times when it ends, which takes
+    # 70 ms of every preview.
+    gc.freeze()
     return targets

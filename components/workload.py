@@ -42,7 +42,7 @@ class File(Value):
 
 
 class SecretFile(Value):
-    """A file whose content a target gets from the stack's secrets under `secret` and mounts at `FILES_DIRECTORY/name`."""
+    """A file whose content comes from the stack's secrets under `secret`, mounted at `FILES_DIRECTORY/name`."""
 
     name: FileName
     secret: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from ops.errors import UserError
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Stack = Annotated[str, typer.Option(help="stack name: Pulumi.<stack>.yaml describes it")]
 console = Console(highlight=False, soft_wrap=True)
+INTERRUPTED = 130
 
 
 @app.command()
@@ -103,27 +105,30 @@ def main() -> int:
     """Run a command; a person's mistake becomes a message and exit code 1, never a traceback."""
     from components.settings import SettingsError
 
+    # A closed terminal and a polite kill are interrupts too: Pulumi must write its state.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
     try:
         # Without its own error handling the library gives a command's exit code back instead of raising it.
-        code: int | None = app(standalone_mode=False)
-        return code or 0
+        code: int = app(standalone_mode=False) or 0
     except (UserError, SettingsError) as error:
         Console(stderr=True, highlight=False).print("[bold red]error[/bold red]", end=" ")
         Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(str(error))
         return 1
     except typer.Exit as exit_:
-        return exit_.exit_code
-    except typer.Abort:
-        return 130
-    except KeyboardInterrupt:
-        print("\ninterrupted: what was done is kept; run the same command again to go on", file=sys.stderr)
-        return 130
+        code = exit_.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        code = INTERRUPTED
     except Exception as error:
         # Mistyped options: the only errors of the command line library that reach here.
         if not hasattr(error, "format_message"):
             raise
         print(f"error {error.format_message()}; see python -m ops --help", file=sys.stderr)
         return 2
+    if code == INTERRUPTED:
+        # The library itself makes this code of an interrupt, without a word.
+        print("\ninterrupted: what was done is kept; run the same command again to go on", file=sys.stderr)
+    return code
 
 
 if __name__ == "__main__":

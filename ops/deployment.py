@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +23,10 @@ from rich.progress import (
 from components.targets.docker.progress import PROGRESS_VARIABLE
 from ops.failures import explain
 from ops.pulumi_cli import Pulumi
+
+STEPS = ("+", "-", "~", "+-", "++", "--", "-+")
+FINISHED = ("created", "updated", "deleted", "replaced")
+SERVICE = "-container"
 
 
 class Watch:
@@ -44,10 +48,15 @@ class Watch:
         self.served: dict[str, str] = {}
 
     def line(self, text: str) -> None:
-        """Show a line of Pulumi's output when it tells of a finished step."""
+        """Show a line of Pulumi's output when it tells of a finished step, or of a service that is waited for."""
         words = text.split()
-        if len(words) >= 3 and words[0] in ("+", "-", "~", "+-", "++", "--", "-+") and "(" in text:
+        if len(words) < 5 or words[0] not in STEPS or ":" not in words[1]:
+            return
+        _, kind, name, doing = words[:4]
+        if doing in FINISHED and not kind.startswith("slm:"):
             self._console.print(f"  [dim]{' '.join(words)}[/dim]", highlight=False, soft_wrap=True)
+        elif doing == "creating" and name.endswith(SERVICE):
+            self._console.print(f"  {name}: waiting until it is healthy", highlight=False, soft_wrap=True)
 
     def poll(self) -> None:
         """Read what jobs have reported since the last look."""
@@ -70,11 +79,11 @@ class Watch:
         kind = event.get("event")
         if kind == "progress":
             self._advance(f"{event['what']} from {event['source']}", event["done"], event["total"])
-        elif kind in ("done", "present"):
-            self.served[told["job"]] = str(event.get("source", ""))
-            self._console.print(
-                f"  weights from {event.get('source')}, sha256 {str(event.get('sha256'))[:12]}… checked"
-            )
+        elif kind == "done":
+            self.served[told["job"]] = str(event["source"])
+            self._console.print(f"  weights from {event['source']}, sha256 {str(event['sha256'])[:12]}… checked")
+        elif kind == "present":
+            self._console.print(f"  weights are in the volume already, sha256 {str(event['sha256'])[:12]}…")
         else:
             facts = ", ".join(f"{key} {value}" for key, value in event.items() if key != "event")
             self._console.print(f"  [dim]{told['job']}: {kind} {facts}[/dim]")
@@ -110,8 +119,13 @@ class Watch:
                 self.poll()
 
 
-def apply(pulumi: Pulumi, console: Console, *arguments: str) -> Watch:
-    """Run a changing Pulumi command to its end. Raises UserError with an explanation when it fails."""
+def apply(
+    pulumi: Pulumi, console: Console, *arguments: str, on_interrupt: Callable[[], object] = lambda: None
+) -> Watch:
+    """Run a changing Pulumi command to its end; `on_interrupt` as in Pulumi.run.
+
+    Raises UserError with an explanation when it fails.
+    """
     watch = Watch(console, pulumi.machine.progress_file)
     with watch.watching():
         result = pulumi.run(
@@ -122,6 +136,7 @@ def apply(pulumi: Pulumi, console: Console, *arguments: str) -> Watch:
             "--color",
             "never",
             on_line=watch.line,
+            on_interrupt=on_interrupt,
             extra={PROGRESS_VARIABLE: str(pulumi.machine.progress_file)},
         )
     if result.code != 0:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components.settings import Settings
 from components.targets.spec import Docker
 from ops.errors import UserError
+from tools.docker_engine import ask_socket, diagnose, explain
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -15,25 +18,19 @@ if TYPE_CHECKING:
 def connect(host: str | None = None) -> DockerClient:
     """A client whose engine has answered. Raises UserError naming what is wrong and what to do."""
     import docker
-    import docker.errors
 
-    try:
-        client = docker.DockerClient(base_url=host, timeout=60) if host else docker.from_env(timeout=60)
-        client.ping()
-    except (docker.errors.DockerException, OSError) as error:
-        text = f"{error} {error.__cause__ or ''}"
-        if "Permission denied" in text or "PermissionError" in text:
-            raise UserError(
-                "this user may not use the Docker engine's socket",
-                harm="nothing can be deployed",
-                fix='sudo usermod -aG docker "$USER", log in again, then run the command again',
-            ) from None
+    engine = ask_socket(Path(host.removeprefix("unix://"))) if host and host.startswith("unix://") else diagnose()
+    if engine.state != "ready":
+        found = explain(engine)
+        elsewhere = "\nor unset DOCKER_HOST, to use this machine's own engine" if os.environ.get("DOCKER_HOST") else ""
         raise UserError(
-            f"the Docker engine at {host or 'its usual place'} does not answer",
+            found.what if engine.host in found.what else f"{found.what} ({engine.host})",
             harm="nothing can be deployed, and what runs cannot be seen; nothing was changed",
-            fix="start it (sudo systemctl start docker, or Docker Desktop), or let `make setup` do it, then run again",
-        ) from None
-    return client
+            fix=f"{found.fix}{elsewhere}\nthen run the command again",
+        )
+    # Pulumi's provider, which looks in the usual place only, has to reach the same engine.
+    os.environ.update(engine.environment())
+    return docker.DockerClient(base_url=engine.host, timeout=60)
 
 
 def of(settings: Settings) -> DockerClient:

@@ -7,9 +7,8 @@ import shutil
 from rich.console import Console
 
 from components.settings import load, load_overlay
-from ops import docker_client
+from ops import docker_client, recovery
 from ops.deployment import apply
-from ops.errors import UserError
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 
@@ -17,20 +16,17 @@ from ops.pulumi_cli import Pulumi
 def run(stack: str, purge: bool, console: Console) -> None:
     """Destroy the stack; with `purge` its volumes, keys and state too. Raises UserError."""
     machine = Machine(stack)
-    with machine.lock(f"make down STACK={stack}"):
-        settings = load(stack, machine.project, load_overlay(machine.config_file))
-        client = docker_client.of(settings)
+    settings = load(stack, machine.project, load_overlay(machine.config_path))
+    if not machine.config_path.exists():
+        console.print(f"stack '{stack}' was never deployed from here: there is nothing to remove")
+        return
+    client = docker_client.of(settings)
+    with machine.lock(f"make down STACK={stack}"), recovery.swept(client, stack):
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        recovery.recover(pulumi, client, console)
         # Refreshing first: a container that was removed by hand would otherwise fail to be removed again.
         apply(pulumi, console, "destroy", "--refresh")
-        left = client.containers.list(all=True, filters={"label": f"slm.stack={stack}"})
-        if left:
-            raise UserError(
-                f"containers of stack '{stack}' are left: {', '.join(str(c.name) for c in left)}",
-                harm="they still run or hold names that the next `up` needs",
-                fix="docker rm -f NAME for each of them",
-            )
         volumes = client.volumes.list(filters={"label": f"slm.stack={stack}"})
         if not purge:
             for volume in volumes:
@@ -40,5 +36,8 @@ def run(stack: str, purge: bool, console: Console) -> None:
             volume.remove(force=True)
             console.print(f"  removed volume {volume.name}")
         pulumi.check("stack", "rm", stack, "--yes", "--preserve-config")
-    shutil.rmtree(machine.directory)
+        # Pulumi keeps copies of a removed stack's state.
+        for kept in ("backups", "history", "locks"):
+            shutil.rmtree(machine.backend / ".pulumi" / kept / "slm" / stack, ignore_errors=True)
+        shutil.rmtree(machine.directory)
     console.print(f"  removed keys and state of stack '{stack}'")

@@ -12,8 +12,8 @@ class UserError(Exception):
 
     def __str__(self) -> str:
         lines = [self.what]
-        if self.harm:
-            lines.append(f"  harm: {self.harm}")
-        if self.fix:
-            lines.append(f"  fix:  {self.fix}")
+        for label, text in (("harm", self.harm), ("fix", self.fix)):
+            if text:
+                first, *rest = text.splitlines()
+                lines += [f"  {label + ':':<6}{first}", *(f"        {line}" for line in rest)]
         return "\n".join(lines)

@@ -59,10 +59,10 @@ def explain(stack: str, command: str, output: str) -> UserError:
         if re.search(pattern, output, re.IGNORECASE):
             found = _evidence(pattern, output)
             return UserError(f"{what}\n  seen: {found}", harm=harm, fix=fix.format(stack=stack))
-    job = re.search(r"job '[^']+' ended with exit code.*", output, re.DOTALL)
-    if job:
+    # The first mention is a row of Pulumi's display, cut after its first line; the last one is complete.
+    if job := re.search(r".*(job '[^']+' ended with exit code.*)", output, re.DOTALL):
         return UserError(
-            "\n".join(job.group(0).splitlines()[:12]),
+            "\n".join(job.group(1).split("\n\n")[0].splitlines()[:12]),
             harm="the volume is not complete, so nothing that needs it was started",
             fix=f"mend what the last line says, then make up STACK={stack}: what was fetched is kept and resumed",
         )

@@ -41,7 +41,7 @@ def bring(client: DockerClient, stack: str, settings: Settings, console: Console
             continue
         workload = engine.workload(name, model, settings.images, settings.site)
         volume = workload.volumes[0]
-        with _holder(client, settings.images["fetch"], names.volume(volume.name), volume, names.labels(name)) as holder:
+        with _holder(client, settings.images["fetch"], names, volume, name) as holder:
             if not _has(client, holder, f"{volume.path}/{RECORDS_DIRECTORY}/{model.file}.json"):
                 _copy(client, holder, volume, model, sources[0], console, (workload.user, workload.group))
 
@@ -69,10 +69,12 @@ def _copy(
 
 
 @contextmanager
-def _holder(client: DockerClient, image: str, physical: str, volume: Volume, labels: dict[str, str]) -> Iterator[str]:
+def _holder(client: DockerClient, image: str, names: Names, volume: Volume, owner: str) -> Iterator[str]:
     """A container that is never started and has the volume mounted, so that files can be put into it."""
-    client.volumes.create(name=physical, labels=labels)
+    physical = names.volume(volume.name)
+    client.volumes.create(name=physical, labels=names.labels(owner))
     config = client.api.create_host_config(binds={physical: {"bind": volume.path, "mode": "rw"}}, network_mode="none")
+    labels = names.transient(owner)
     made = client.api.create_container(image, entrypoint=["true"], command=["true"], labels=labels, host_config=config)
     try:
         yield str(made["Id"])

@@ -30,9 +30,14 @@ class Machine:
     @cached_property
     def directory(self) -> Path:
         """`.slm/<stack>`, made when asked for."""
-        path = self.project / STATE_DIRECTORY / self.stack
+        path = self.config_path.parent
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         return path
+
+    @property
+    def config_path(self) -> Path:
+        """Where `config_file` is, without making its folder: it exists once the stack was prepared here."""
+        return self.project / STATE_DIRECTORY / self.stack / f"Pulumi.{self.stack}.yaml"
 
     @property
     def backend(self) -> Path:
@@ -44,7 +49,7 @@ class Machine:
     @property
     def config_file(self) -> Path:
         """The configuration file Pulumi writes: salt, encrypted keys, recorded choices."""
-        return self.directory / f"Pulumi.{self.stack}.yaml"
+        return self.directory / self.config_path.name
 
     @property
     def progress_file(self) -> Path:

@@ -6,13 +6,17 @@ import os
 import shlex
 import subprocess
 
+from components.settings import load, load_overlay
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 
 
 def run(stack: str, *arguments: str) -> int:
     """`pulumi preview` with the terminal passed through; gives its exit code."""
-    pulumi = Pulumi(Machine(stack))
+    machine = Machine(stack)
+    # A stack that must not be deployed gets no passphrase, no keys and no state by being looked at.
+    load(stack, machine.project, load_overlay(machine.config_path)).require_deployable(stack)
+    pulumi = Pulumi(machine)
     pulumi.ensure_stack()
     command = ["pulumi", "preview", "-s", stack, *arguments]
     return subprocess.run(command, env={**os.environ, **pulumi.environment()}, cwd=pulumi.machine.project).returncode

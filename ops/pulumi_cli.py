@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,6 +27,22 @@ class Result:
 
     code: int
     output: str
+
+
+def _stop(process: subprocess.Popen[str], then: Callable[[], object]) -> None:
+    """Let Pulumi end its current steps and write its state, or the next run would meet steps of unknown outcome.
+
+    A second interrupt makes it stop at once.
+    """
+    print("\ninterrupted: Pulumi ends its current steps; once more stops it at once", file=sys.stderr)
+    process.send_signal(signal.SIGINT)
+    then()
+    while process.stdout and process.poll() is None:
+        try:
+            process.stdout.read()
+            process.wait()
+        except KeyboardInterrupt:
+            process.send_signal(signal.SIGINT)
 
 
 class Pulumi:
@@ -54,8 +72,12 @@ class Pulumi:
         cwd: Path | None = None,
         own_config: bool = True,
         extra: Mapping[str, str] | None = None,
+        on_interrupt: Callable[[], object] = lambda: None,
     ) -> Result:
-        """Run to the end and give exit code and output, both streams together in the order written."""
+        """Run to the end and give exit code and output, both streams together in the order written.
+
+        `on_interrupt` is called once Pulumi was told to stop, and ends what Pulumi would otherwise wait for.
+        """
         environment = {**os.environ, **self.environment(), **(extra or {})}
         if not own_config:
             del environment["PULUMI_OPTION_CONFIG_FILE"]
@@ -68,6 +90,8 @@ class Pulumi:
             stderr=subprocess.STDOUT,
             text=True,
             bufsize=1,
+            # A group of its own: an interrupt of the terminal reaches Pulumi once, through us.
+            process_group=0,
         )
         if stdin is not None and process.stdin:
             process.stdin.write(stdin)
@@ -79,9 +103,7 @@ class Pulumi:
                 if on_line:
                     on_line(line.rstrip("\n"))
         except KeyboardInterrupt:
-            # The terminal has sent the interrupt to Pulumi too: let it finish what it is in the middle of and
-            # write its state, or the next `up` would meet operations of unknown outcome.
-            process.wait(timeout=120)
+            _stop(process, on_interrupt)
             raise
         return Result(process.wait(), "".join(lines))
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
@@ -12,7 +14,7 @@ from components.models import Model
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
 from components.workload import Workload
-from ops import docker_client, keys, preflight
+from ops import docker_client, keys, preflight, recovery
 from ops.deployment import apply
 from ops.images import resolve_all
 from ops.local_weights import bring
@@ -21,22 +23,32 @@ from ops.pulumi_cli import Pulumi
 from ops.site import discover
 from ops.smoke_test import first_answer, hardened
 
+if TYPE_CHECKING:
+    from docker import DockerClient
+
 
 def run(stack: str, model: str | None, console: Console) -> None:
     """Deploy the stack and ask it a question. Raises UserError, or components.settings.SettingsError."""
     started = time.monotonic()
     machine = Machine(stack)
+    # Before anything is made for it: a stack that must not be deployed leaves nothing behind.
+    load(stack, machine.project, load_overlay(machine.config_path)).require_deployable(stack)
     with machine.lock(f"make up STACK={stack}"):
         settings = choose_model(machine, model)
         settings.require_deployable(stack)
-        check_host(machine, settings)
-        settings = prepare(machine, settings, console)
-        bring(docker_client.of(settings), stack, settings, console)
+        client = docker_client.of(settings)
+        check_host(client, machine, settings)
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
         key = keys.current(keys.ensure(pulumi))
-        console.print(f"deploying stack [bold]{stack}[/bold]")
-        watch = apply(pulumi, console, "up", "--skip-preview")
+        with recovery.swept(client, stack):
+            known = recovery.recover(pulumi, client, console)
+            settings = prepare(client, machine, settings, console)
+            bring(client, stack, settings, console)
+            console.print(f"deploying stack [bold]{stack}[/bold]")
+            options = recovery.repair(client, stack, known, console)
+            stopping = partial(recovery.stop_waiting, client, stack)
+            watch = apply(pulumi, console, "up", "--skip-preview", *options, on_interrupt=stopping)
         if watch.served:
             machine.record({"served": {**settings.served, **sources_by_model(settings, watch.served)}})
             settings = load(stack, machine.project, load_overlay(machine.config_file))
@@ -70,29 +82,27 @@ def _jobs(settings: Settings) -> Iterator[tuple[str, Model, Workload]]:
             yield from ((name, model, job) for job in volume.fill)
 
 
-def check_host(machine: Machine, settings: Settings) -> None:
+def check_host(client: DockerClient, machine: Machine, settings: Settings) -> None:
     """Raise UserError for anything about this host that would make the deployment fail half-way."""
-    client = docker_client.of(settings)
     info = client.info()
+    present = {volume.name for volume in client.volumes.list()}
+    names = Names(machine.stack)
+    missing = [m for m in _models(settings) if not any(m.pin[:12] in v for v in present if v.startswith(names.prefix))]
+    preflight.disk_suffices(Path(info["DockerRootDir"]), sum(m.size_bytes for m in missing))
     engines = settings.engines
     limits = [(name, engine.memory_mib(settings.model_of(name))) for name, engine in engines.items()]
     preflight.memory_suffices([*limits, ("gateway", settings.gateway.memory_mib)], int(info["MemTotal"]))
     cpus = [(name, engine.cpus) for name, engine in engines.items()]
     preflight.cpus_suffice(cpus, int(info["NCPU"]))
     preflight.port_is_free(client, machine.stack, settings.gateway.bind, settings.gateway.port)
-    present = {volume.name for volume in client.volumes.list()}
-    names = Names(machine.stack)
-    missing = [m for m in _models(settings) if not any(m.pin[:12] in v for v in present if v.startswith(names.prefix))]
-    preflight.disk_suffices(Path(info["DockerRootDir"]), sum(m.size_bytes for m in missing))
 
 
 def _models(settings: Settings) -> list[Model]:
     return [settings.models[name] for name in sorted({engine.model for engine in settings.engines.values()})]
 
 
-def prepare(machine: Machine, settings: Settings, console: Console) -> Settings:
+def prepare(client: DockerClient, machine: Machine, settings: Settings, console: Console) -> Settings:
     """Make sure the Docker engine has every image, and record on this machine which ones and what the site needs."""
-    client = docker_client.of(settings)
     site = discover()
     chosen = resolve_all(client, settings, console)
     machine.record({"images": chosen, "site": site.model_dump(exclude_defaults=True) or None})

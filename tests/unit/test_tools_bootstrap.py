@@ -213,6 +213,8 @@ def test_a_mistyped_command_is_one_error_and_no_traceback(
 
 
 def test_every_make_target_is_listed_by_make_help() -> None:
-    listed = subprocess.run(["make", "-s", "--no-print-directory", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["make", "-s", "--no-print-directory", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True
+    ).stdout
     text = (CHECKOUT / "Makefile").read_text().split(".PHONY: ")[1].splitlines()[0]
     assert sorted(line.split()[1] for line in listed.splitlines()) == sorted(text.split())

@@ -14,6 +14,9 @@ from components.workload import FILES_DIRECTORY, Scratch, Workload
 
 SECURITY_OPTIONS = ("no-new-privileges:true",)
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
+TRANSIENT = "slm.transient"
+"""Label of containers that live only within one command; one that is found later was left by a killed command."""
+
 STOP_MARGIN = 5
 """Seconds between a service's own drain limit and the daemon's SIGKILL, so that the drain can end by itself."""
 
@@ -40,6 +43,10 @@ class Names:
     def labels(self, workload: str) -> dict[str, str]:
         """How teardown, checks and people find everything that belongs to the stack."""
         return {"slm.stack": self.stack, "slm.workload": workload}
+
+    def transient(self, workload: str) -> dict[str, str]:
+        """Labels of a container that lives only within one command."""
+        return {**self.labels(workload), TRANSIENT: "yes"}
 
 
 @dataclass(frozen=True)
@@ -166,7 +173,7 @@ def job_arguments(workload: Workload, names: Names, volumes: list[Mount], networ
         "nano_cpus": int(limits.cpus * 1_000_000_000),
         "pids_limit": limits.pids,
         "log_config": {"type": "json-file", "config": limits.log_options},
-        "labels": names.labels(workload.name),
+        "labels": names.transient(workload.name),
         "network": network,
         "network_disabled": network is None,
         "volumes": {m.volume: {"bind": m.path, "mode": "ro" if m.read_only else "rw"} for m in volumes},

@@ -95,7 +95,7 @@ class Daemon:
         labels = names.labels(owner.name)
         self.client.volumes.create(name=physical, labels=labels)
         first = volume.fill[0] if volume.fill else owner
-        self._own(physical, volume.path, first, labels)
+        self._own(physical, volume.path, first, names.transient(owner.name))
         for job in volume.fill:
             target = VolumeMount(physical, volume.path, read_only=False)
             self.run_job(job, names, [target], egress_network if job.egress else None, report, secrets)
@@ -131,6 +131,8 @@ class Daemon:
 
         Raises JobFailed.
         """
+        import docker.errors
+
         arguments = job_arguments(job, names, mounts, network)
         files = {file.name: file.content for file in job.files}
         files |= {file.name: secrets[file.secret] for file in job.secrets}
@@ -140,9 +142,14 @@ class Daemon:
             for line in _lines(container.logs(stream=True, follow=True)):
                 lines = [*lines[-LAST_LINES:], line]
                 report(job.name, line)
-            code = int(container.wait(timeout=job.deadline)["StatusCode"])
+            try:
+                code = int(container.wait(timeout=job.deadline)["StatusCode"])
+            except docker.errors.NotFound:
+                raise JobFailed(f"job '{job.name}' was stopped: the deployment was interrupted") from None
         if code != 0:
-            tail = "\n  ".join(lines[-LAST_LINES:])
+            # JSON lines are for programs; what a job says to people is what explains its failure.
+            said = [line for line in lines if not line.startswith("{")] or lines
+            tail = "\n  ".join(said[-LAST_LINES:])
             raise JobFailed(f"job '{job.name}' ended with exit code {code}; its last lines:\n  {tail}")
 
     @contextmanager
@@ -164,9 +171,12 @@ class Daemon:
                 container.put_archive(FILES_DIRECTORY, _archive(entries))
             yield container
         finally:
-            container.remove(force=True, v=True)
-            if files:
-                self.client.volumes.get(volume).remove(force=True)
+            # An interrupted `up` removes them too, at the same moment: not found, or "removal is in progress".
+            with suppress(docker.errors.APIError):
+                container.remove(force=True, v=True)
+            with suppress(docker.errors.APIError):
+                if files:
+                    self.client.volumes.get(volume).remove(force=True)
 
 
 def _entry(

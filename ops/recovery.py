@@ -1,0 +1,230 @@
+"""What an earlier run or a hand has left behind, found before a deployment, and mended where that is sure to be right.
+
+A killed deployment leaves Pulumi's lock, operations of unknown outcome, and containers Pulumi does not know. A hand
+removes or stops containers, which `pulumi up` alone would not notice.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+from rich.console import Console
+
+from components.targets.docker.container import TRANSIENT
+from ops.errors import UserError
+from ops.pulumi_cli import Pulumi
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+    from docker.models.containers import Container
+
+KINDS = {
+    "docker:index/container:Container": "containers",
+    "docker:index/network:Network": "networks",
+    "docker:index/volume:Volume": "volumes",
+}
+
+
+@dataclass(frozen=True)
+class Known:
+    """A resource of the state, or of an operation whose outcome is not known: kind as in KINDS, Docker's id, name."""
+
+    kind: str
+    id: str
+    name: str
+    runs: bool
+
+
+def recover(pulumi: Pulumi, client: DockerClient, console: Console) -> list[Known]:
+    """Clean up after a run that was killed; gives what the state knows then.
+
+    Called while holding the machine's lock. Raises UserError when a deployment is still at work, or when containers
+    of this name belong to somebody else.
+    """
+    release_lock(pulumi, console)
+    stack = pulumi.machine.stack
+    sweep(client, stack)
+    known, pending = _state(pulumi)
+    if pending:
+        console.print(f"  an earlier run was killed in the middle of {len(pending)} steps: cleaning up after it")
+        _remove_unknown(client, known, pending)
+        pulumi.check("refresh", "-s", stack, "--yes", "--skip-preview", "--clear-pending-creates")
+        known, _ = _state(pulumi)
+    _refuse_foreign(client, stack, known)
+    return known
+
+
+def repair(client: DockerClient, stack: str, known: list[Known], console: Console) -> list[str]:
+    """Start what was stopped by hand; gives the options with which `pulumi up` makes again what was removed by hand."""
+    if missing := _missing(client, stack, known):
+        console.print(f"  removed by hand: {', '.join(missing)}; made again")
+        return ["--refresh"]
+    _start_stopped(client, known, console)
+    return []
+
+
+def release_lock(pulumi: Pulumi, console: Console) -> None:
+    """Take away Pulumi's lock when the process that held it is gone. Raises UserError when it is still at work."""
+    address = pulumi.environment()["PULUMI_BACKEND_URL"]
+    if not address.startswith("file://"):
+        return
+    locks = Path(address.removeprefix("file://")) / ".pulumi/locks"
+    for path in sorted(locks.glob(f"**/{pulumi.machine.stack}/*.json")):
+        try:
+            holder = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue  # It was released this moment, or is no lock: Pulumi itself has the last word.
+        if holder.get("hostname") != socket.gethostname():
+            continue
+        if pulumi_runs(int(holder["pid"])):
+            raise UserError(
+                f"a deployment of stack '{pulumi.machine.stack}' is still at work: Pulumi, process {holder['pid']},"
+                f" since {holder.get('timestamp', 'some time')}",
+                harm="two at once would corrupt the state, so this one did nothing",
+                fix=f"wait for it to end, or stop it with kill -INT {holder['pid']}; then run the command again",
+            )
+        console.print(f"  an earlier run (process {holder['pid']}) was killed: taking its lock away (pulumi cancel)")
+        pulumi.check("cancel", pulumi.machine.stack, "--yes")
+        return
+
+
+def pulumi_runs(pid: int) -> bool:
+    """Whether this process lives and is Pulumi: a number is given to another process after some time."""
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and "pulumi" in process.name()
+    except psutil.Error:
+        return False
+
+
+def sweep(client: DockerClient, stack: str) -> None:
+    """Remove containers that live only within one command, which a killed one left behind."""
+    for container in _containers(client, {"label": [f"slm.stack={stack}", TRANSIENT]}):
+        _remove(container)
+        for volume in client.volumes.list(filters={"name": f"{container.name}-files"}):
+            volume.remove(force=True)
+
+
+def stop_waiting(client: DockerClient, stack: str) -> None:
+    """Make an interrupted deployment end now: what it waits for are jobs, and services that have not answered yet."""
+    sweep(client, stack)
+    for container in _containers(client, {"label": f"slm.stack={stack}", "health": "starting"}):
+        _remove(container)
+
+
+def _remove(container: Container) -> None:
+    import docker.errors
+
+    try:
+        container.remove(force=True, v=True)
+    except docker.errors.APIError as error:
+        # Somebody else is removing it, or has.
+        if error.status_code not in (404, 409):
+            raise
+
+
+@contextmanager
+def swept(client: DockerClient, stack: str) -> Iterator[None]:
+    """When the block is interrupted, remove the jobs that would otherwise go on by themselves."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        sweep(client, stack)
+        raise
+
+
+def _containers(client: DockerClient, filters: dict[str, Any]) -> list[Container]:
+    # Without `ignore_removed` a container that ends in this moment is an error.
+    found: list[Container] = client.containers.list(all=True, filters=filters, ignore_removed=True)
+    return found
+
+
+def _state(pulumi: Pulumi) -> tuple[list[Known], list[Known]]:
+    """The resources of the state, and those an operation of unknown outcome was about."""
+    deployment = json.loads(pulumi.check("stack", "export", "-s", pulumi.machine.stack)).get("deployment") or {}
+    pending = [operation["resource"] for operation in deployment.get("pending_operations") or []]
+    return _known(deployment.get("resources") or []), _known(pending)
+
+
+def _known(resources: list[Mapping[str, Any]]) -> list[Known]:
+    found = []
+    for resource in resources:
+        if kind := KINDS.get(resource["type"]):
+            inputs = resource.get("inputs") or {}
+            runs = kind == "containers" and inputs.get("mustRun") is not False
+            found.append(Known(kind, str(resource.get("id", "")), str(inputs.get("name", "")), runs))
+    return found
+
+
+def _remove_unknown(client: DockerClient, known: list[Known], pending: list[Known]) -> None:
+    """Remove what a killed run made under these names without noting it down.
+
+    Volumes stay: making one again gives the same one.
+    """
+    ids = {item.id for item in known}
+    names = {kind: {item.name for item in pending if item.kind == kind} for kind in KINDS.values()}
+    for container in _containers(client, {}):
+        if container.name in names["containers"] and container.id not in ids:
+            _remove(container)
+    for network in client.networks.list():
+        if network.name in names["networks"] and network.id not in ids:
+            network.remove()
+
+
+def _refuse_foreign(client: DockerClient, stack: str, known: list[Known]) -> None:
+    ids = {item.id for item in known}
+    foreign = [str(c.name) for c in _containers(client, {"label": f"slm.stack={stack}"}) if c.id not in ids]
+    if foreign:
+        raise UserError(
+            f"containers of a stack '{stack}' are there that this checkout did not make: {', '.join(foreign)}",
+            harm="another checkout may serve with them; to replace them would stop it",
+            fix=f"make down STACK={stack} in that checkout, or copy Pulumi.{stack}.yaml to a stack of another name;"
+            f" if nobody needs them: docker rm -f $(docker ps -aq --filter label=slm.stack={stack});"
+            f" docker network rm $(docker network ls -q --filter label=slm.stack={stack})",
+        )
+
+
+def _missing(client: DockerClient, stack: str, known: list[Known]) -> list[str]:
+    """Names of what the state has and the engine has not."""
+    filters = {"label": f"slm.stack={stack}"}
+    present = {
+        "containers": {str(c.id) for c in _containers(client, filters)},
+        "networks": {str(n.id) for n in client.networks.list(filters=filters)},
+        "volumes": {str(v.name) for v in client.volumes.list(filters=filters)},
+    }
+    return [item.name for item in known if item.id not in present[item.kind]]
+
+
+def _start_stopped(client: DockerClient, known: list[Known], console: Console) -> None:
+    """Start containers that were stopped by hand, and wait until they are healthy as a deployment would."""
+    started = []
+    for container in [client.containers.get(item.id) for item in known if item.runs]:
+        if container.status in ("exited", "paused"):
+            console.print(f"  {container.name} was {container.status}: starting it again")
+            container.unpause() if container.status == "paused" else container.start()
+            started.append(container)
+    for container in started:
+        _wait_healthy(container)
+
+
+def _wait_healthy(container: Container) -> None:
+    check = container.attrs["Config"]["Healthcheck"]
+    patience = (check["StartPeriod"] + check["Interval"] * check["Retries"]) / 1e9
+    end = time.monotonic() + patience
+    while container.attrs["State"].get("Health", {}).get("Status") != "healthy":
+        if time.monotonic() > end:
+            raise UserError(
+                f"{container.name} was started again and is not healthy after {patience:.0f} s",
+                harm="the stack does not serve",
+                fix=f"docker logs {container.name} says why; docker rm -f {container.name} and make up make it anew",
+            )
+        time.sleep(0.2)
+        container.reload()
