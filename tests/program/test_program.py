@@ -121,3 +121,16 @@ def test_bad_configuration_ends_the_program_with_a_sentence(run_program: Run) ->
 def test_targets_that_are_not_built_yet_say_so(run_program: Run, stack: str) -> None:
     with pytest.raises(pulumi.RunError, match="cannot be deployed"):
         run_program(stack)
+
+
+def test_an_engine_with_gpus_asks_the_docker_engine_for_that_many(run_program: Run) -> None:
+    recorder = run_program(
+        config={
+            "slm:targets": json.dumps({"laptop": {"gpus": 1}}),
+            "slm:engines": json.dumps({"chat": {"gpus": 1}}),
+        }
+    )
+    assert recorder.inputs["chat-container"]["deviceRequests"] == [
+        {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
+    ]
+    assert "deviceRequests" not in recorder.inputs["gateway-container"]

@@ -111,6 +111,9 @@ def service_arguments(workload: Workload, names: Names) -> dict[str, Any]:
     return {
         "name": names.container(workload.name),
         "hostname": workload.name,
+        # A name that no container has yet is asked for outside, where an internal network does not reach: without
+        # these a service that looks one up at its start (the gateway) would stand still for 20 s.
+        "dns_opts": ["timeout:1", "attempts:1"],
         "entrypoints": list(workload.command) or None,
         "command": list(workload.args) or None,
         "envs": sorted(f"{key}={value}" for key, value in workload.env.items()),

@@ -1,0 +1,201 @@
+"""The machine restarts (control 13, fault 19): a Docker engine of the test's own is stopped and started again."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import psutil
+import pytest
+from docker.models.containers import Container
+
+from components.catalog import catalog
+from components.targets.docker.container import Names, service_arguments
+from components.targets.docker.daemon import Daemon
+from components.workload import Probe, Resources, Workload
+from ops.images_build import Builder
+from tests.docker.container_harness import container
+
+pytestmark = pytest.mark.docker
+
+ON_FAILURE = {"Name": "on-failure", "MaximumRetryCount": 5}
+
+
+@dataclass
+class Engine:
+    """A Docker engine with folders, socket and container runtime of its own, which shares nothing with the others."""
+
+    folder: Path
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def host(self) -> str:
+        return f"unix://{self.folder}/docker.sock"
+
+    def start(self) -> docker.DockerClient:
+        """Start it, or start it again on what it left; gives a client once it answers."""
+        with (self.folder / "dockerd.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [
+                    "dockerd",
+                    f"--host={self.host}",
+                    f"--data-root={self.folder}/data",
+                    f"--exec-root={self.folder}/exec",
+                    f"--pidfile={self.folder}/docker.pid",
+                    "--bridge=none",
+                    "--iptables=false",
+                    "--ip6tables=false",
+                    "--cgroup-parent=/slm-test-engine",
+                ],
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        client = docker.DockerClient(base_url=self.host, timeout=60)
+        wait_for(lambda: self._answers(client), 60, "the engine's answer")
+        return client
+
+    def _answers(self, client: docker.DockerClient) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, (self.folder / "dockerd.log").read_text()[-2000:]
+        try:
+            return bool(client.ping())
+        except (docker.errors.DockerException, OSError):
+            return False
+
+    def stop(self) -> None:
+        """Stop it as an init does at shutdown."""
+        if self.process and self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(60)
+
+    def lose_power(self) -> None:
+        """Kill the engine, its container runtime and every process in its containers at once."""
+        assert self.process is not None
+        mine = str(self.folder)
+        family = {p.pid: p for p in psutil.Process(self.process.pid).children(recursive=True)}
+        for process in psutil.process_iter():
+            try:
+                if any(mine in word for word in process.cmdline()) and process.pid != os.getpid():
+                    family |= {p.pid: p for p in [process, *process.children(recursive=True)]}
+            except psutil.Error:
+                continue
+        for process in family.values():
+            process.suspend()
+        for process in family.values():
+            process.kill()
+        self.process.wait(10)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float, what: str) -> float:
+    begin = time.monotonic()
+    while not condition():
+        assert time.monotonic() - begin < seconds, f"{what} did not come in {seconds} s"
+        time.sleep(0.1)
+    return time.monotonic() - begin
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    # A socket's path may have about a hundred characters, which pytest's own folders can exceed.
+    folder = Path(tmp_path_factory.mktemp("e")).resolve()
+    made = Engine(folder)
+    client = made.start()
+    main = docker.from_env()
+    try:
+        source = Builder(main, _quiet(), None)
+        image = source.present("haproxy", catalog().images["haproxy"])
+        assert image, "the stack's tests build it"
+        client.images.load(main.images.get(image).save())
+        yield made
+    finally:
+        main.close()
+        client.close()
+        made.stop()
+        _unmount(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _quiet():  # type: ignore[no-untyped-def]
+    from rich.console import Console
+
+    return Console(quiet=True)
+
+
+def _unmount(folder: Path) -> None:
+    for line in Path("/proc/mounts").read_text().splitlines():
+        place = line.split()[1]
+        if place.startswith(str(folder)):
+            subprocess.run(["umount", "--lazy", place], check=False)
+
+
+def service(image: str) -> Workload:
+    return Workload(
+        name="sleeper",
+        image=image,
+        command=("sleep", "infinity"),
+        port=8080,
+        probe=Probe(command=("true",), interval=1, startup=5),
+        resources=Resources(memory_mib=64, cpus=0.5, pids=32),
+    )
+
+
+def restart_policy() -> dict[str, str]:
+    """What every service of a stack gets."""
+    policy = str(service_arguments(service(f"sha256:{'0' * 64}"), Names("test"))["restart"])
+    return {"Name": policy}
+
+
+@pytest.mark.parametrize("way", ["stop", "lose_power"])
+def test_services_return_after_a_restart_of_the_machine_with_their_limits(engine: Engine, way: str) -> None:
+    client = docker.DockerClient(base_url=engine.host, timeout=60)
+    workload = service(str(client.images.list()[0].id))
+    with (
+        container(client, workload, "ours", {}, "none", restart_policy=restart_policy()) as ours,
+        container(client, workload, "theirs", {}, "none", restart_policy=ON_FAILURE) as theirs,
+    ):
+        for one in (ours, theirs):
+            one.start()
+        Daemon(engine.host).limit_pids(str(ours.id), 77)
+        before = started(ours)
+        getattr(engine, way)()
+        client = engine.start()
+        seconds = wait_for(lambda: started(ours) != before and ours.status == "running", 30, "the service")
+        print(f"{way}: back {seconds:.1f} s after the engine answered; on-failure:5 is {state(theirs)}")
+        assert ours.attrs["HostConfig"]["PidsLimit"] == 77, "control 8 holds after a restart"
+        assert ours.attrs["HostConfig"]["ReadonlyRootfs"] is True
+        wait_for(lambda: health(ours) == "healthy", 15, "health")
+
+
+def test_what_a_person_stopped_stays_stopped_after_a_restart(engine: Engine) -> None:
+    client = docker.DockerClient(base_url=engine.host, timeout=60)
+    workload = service(str(client.images.list()[0].id))
+    with container(client, workload, "stopped", {}, "none", restart_policy=restart_policy()) as stopped:
+        stopped.start()
+        stopped.stop(timeout=0)
+        engine.stop()
+        engine.start()
+        time.sleep(1)
+        assert state(stopped) == "exited"
+
+
+def started(one: Container) -> str:
+    one.reload()
+    return str(one.attrs["State"]["StartedAt"])
+
+
+def state(one: Container) -> str:
+    one.reload()
+    return str(one.status)
+
+
+def health(one: Container) -> str:
+    one.reload()
+    return str(one.attrs["State"]["Health"]["Status"])
