@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 IMAGES = PROJECT / "images"
 CONTENT = "slm.content"
 """Label with the digest of what an image was built from, so that a changed build folder means a new build."""
+PUBLISHED_BASES = {
+    # Read in docker-library/repo-info, commit 05f354f0 (November 2026).
+    "bookworm": "debian:bookworm-slim@sha256:abd67ffcfa541b485a3dff59865ab629aa048a6c613e639d36e7456b0b229241",
+}
+"""Debian's own base images by suite: where a registry answers, any machine can build on them."""
+
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
@@ -94,9 +100,25 @@ class Builder:
         suite = base_suite(role)
         tag = f"slm.local/base:{suite}"
         if self._image(tag) is None:
+            if published := self._published_base(suite):
+                return published
             self._may_build_base()
             self._script(f"making the base image {tag} from packages", [str(self.images / "base/build.sh"), suite, tag])
         return tag
+
+    def _published_base(self, suite: str) -> str | None:
+        """Debian's base image of this suite when the engine has it or a registry serves it, else None."""
+        import docker.errors
+
+        if (published := PUBLISHED_BASES.get(suite)) is None:
+            return None
+        if self._image(published) is None:
+            try:
+                with self.console.status(f"pulling {published}"):
+                    self.client.images.pull(published)
+            except docker.errors.APIError:
+                return None
+        return published
 
     def _may_build_base(self) -> None:
         """Raise UserError unless this machine can make a base image; install debootstrap where that is all it lacks."""

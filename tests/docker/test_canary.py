@@ -1,4 +1,4 @@
-"""An API key is looked for everywhere it must not be (fault 32), after each kind of run, and the search itself is tried."""
+"""An API key is looked for everywhere it must not be (fault 32), after each kind of run; the search is tested too."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import docker
 import psutil
 import pytest
 from docker.models.containers import Container
+from rich.console import Console
 
 from components.catalog import catalog
 from components.targets.docker.container import Names, service_arguments
@@ -22,6 +24,7 @@ from components.targets.docker.daemon import Daemon
 from components.workload import Probe, Resources, Workload
 from ops.images_build import Builder
 from tests.docker.container_harness import container
+from tools.docker_engine import ask_socket
 
 pytestmark = pytest.mark.docker
 
@@ -39,8 +42,8 @@ class Engine:
     def host(self) -> str:
         return f"unix://{self.folder}/docker.sock"
 
-    def start(self) -> docker.DockerClient:
-        """Start it, or start it again on what it left; gives a client once it answers."""
+    def start(self) -> None:
+        """Start it, or start it again on what it left, and wait until it answers."""
         with (self.folder / "dockerd.log").open("ab") as log:
             self.process = subprocess.Popen(
                 [
@@ -58,17 +61,21 @@ class Engine:
                 stderr=log,
                 start_new_session=True,
             )
-        client = docker.DockerClient(base_url=self.host, timeout=60)
-        wait_for(lambda: self._answers(client), 60, "the engine's answer")
-        return client
+        wait_for(self._answers, 60, "the engine's answer")
 
-    def _answers(self, client: docker.DockerClient) -> bool:
+    def _answers(self) -> bool:
         assert self.process is not None
         assert self.process.poll() is None, (self.folder / "dockerd.log").read_text()[-2000:]
+        return ask_socket(self.folder / "docker.sock").state == "ready"
+
+    @contextmanager
+    def client(self) -> Iterator[docker.DockerClient]:
+        """A client of this engine; it goes on working when the engine is started again."""
+        client = docker.DockerClient(base_url=self.host, timeout=60)
         try:
-            return bool(client.ping())
-        except (docker.errors.DockerException, OSError):
-            return False
+            yield client
+        finally:
+            client.close()
 
     def stop(self) -> None:
         """Stop it as an init does at shutdown."""
@@ -107,26 +114,19 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     # A socket's path may have about a hundred characters, which pytest's own folders can exceed.
     folder = Path(tmp_path_factory.mktemp("e")).resolve()
     made = Engine(folder)
-    client = made.start()
     main = docker.from_env()
     try:
-        source = Builder(main, _quiet(), None)
-        image = source.present("haproxy", catalog().images["haproxy"])
+        made.start()
+        image = Builder(main, Console(quiet=True)).present("haproxy", catalog().images["haproxy"])
         assert image, "the stack's tests build it"
-        client.images.load(main.images.get(image).save())
+        with made.client() as client:
+            client.images.load(main.images.get(image).save())
         yield made
     finally:
         main.close()
-        client.close()
         made.stop()
         _unmount(folder)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _quiet():  # type: ignore[no-untyped-def]
-    from rich.console import Console
-
-    return Console(quiet=True)
 
 
 def _unmount(folder: Path) -> None:
@@ -136,7 +136,13 @@ def _unmount(folder: Path) -> None:
             subprocess.run(["umount", "--lazy", place], check=False)
 
 
-def service(image: str) -> Workload:
+def service(client: docker.DockerClient) -> Workload:
+    """A service that does nothing, of the engine's only image."""
+    (image,) = client.images.list()
+    return sleeper(str(image.id))
+
+
+def sleeper(image: str) -> Workload:
     return Workload(
         name="sleeper",
         image=image,
@@ -149,24 +155,23 @@ def service(image: str) -> Workload:
 
 def restart_policy() -> dict[str, str]:
     """What every service of a stack gets."""
-    policy = str(service_arguments(service(f"sha256:{'0' * 64}"), Names("test"))["restart"])
+    policy = str(service_arguments(sleeper(f"sha256:{'0' * 64}"), Names("test"))["restart"])
     return {"Name": policy}
 
 
 @pytest.mark.parametrize("way", ["stop", "lose_power"])
 def test_services_return_after_a_restart_of_the_machine_with_their_limits(engine: Engine, way: str) -> None:
-    client = docker.DockerClient(base_url=engine.host, timeout=60)
-    workload = service(str(client.images.list()[0].id))
     with (
-        container(client, workload, "ours", {}, "none", restart_policy=restart_policy()) as ours,
-        container(client, workload, "theirs", {}, "none", restart_policy=ON_FAILURE) as theirs,
+        engine.client() as client,
+        container(client, service(client), "ours", {}, "none", restart_policy=restart_policy()) as ours,
+        container(client, service(client), "theirs", {}, "none", restart_policy=ON_FAILURE) as theirs,
     ):
         for one in (ours, theirs):
             one.start()
         Daemon(engine.host).limit_pids(str(ours.id), 77)
         before = started(ours)
         getattr(engine, way)()
-        client = engine.start()
+        engine.start()
         seconds = wait_for(lambda: started(ours) != before and ours.status == "running", 30, "the service")
         print(f"{way}: back {seconds:.1f} s after the engine answered; on-failure:5 is {state(theirs)}")
         assert ours.attrs["HostConfig"]["PidsLimit"] == 77, "control 8 holds after a restart"
@@ -175,9 +180,10 @@ def test_services_return_after_a_restart_of_the_machine_with_their_limits(engine
 
 
 def test_what_a_person_stopped_stays_stopped_after_a_restart(engine: Engine) -> None:
-    client = docker.DockerClient(base_url=engine.host, timeout=60)
-    workload = service(str(client.images.list()[0].id))
-    with container(client, workload, "stopped", {}, "none", restart_policy=restart_policy()) as stopped:
+    with (
+        engine.client() as client,
+        container(client, service(client), "stopped", {}, "none", restart_policy=restart_policy()) as stopped,
+    ):
         stopped.start()
         stopped.stop(timeout=0)
         engine.stop()
