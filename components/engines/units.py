@@ -33,7 +33,7 @@ def _duration(value: object) -> object:
 
 
 Quantity = Annotated[str, AfterValidator(_quantity)]
-Duration = Annotated[str, BeforeValidator(_duration)]
+Duration = Annotated[str, BeforeValidator(_duration, json_schema_input_type=str | int)]
 
 
 def mebibytes(quantity: str) -> int:
