@@ -37,7 +37,9 @@ def run(stack: str, purge: bool, console: Console) -> None:
             console.print(f"  removed volume {volume.name}")
         pulumi.check("stack", "rm", stack, "--yes", "--preserve-config")
         # Pulumi keeps copies of a removed stack's state.
-        for kept in ("backups", "history", "locks"):
-            shutil.rmtree(machine.backend / ".pulumi" / kept / "slm" / stack, ignore_errors=True)
+        for kept in ("backups/slm", "history/slm", "locks/organization/slm"):
+            shutil.rmtree(machine.backend / ".pulumi" / kept / stack, ignore_errors=True)
+        for copy in (machine.backend / ".pulumi/stacks/slm").glob(f"{stack}.json*"):
+            copy.unlink()
         shutil.rmtree(machine.directory)
     console.print(f"  removed keys and state of stack '{stack}'")

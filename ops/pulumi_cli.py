@@ -97,15 +97,16 @@ class Pulumi:
             process.stdin.write(stdin)
             process.stdin.close()
         lines: list[str] = []
-        try:
-            for line in process.stdout or ():
-                lines.append(line)
-                if on_line:
-                    on_line(line.rstrip("\n"))
-        except KeyboardInterrupt:
-            _stop(process, on_interrupt)
-            raise
-        return Result(process.wait(), "".join(lines))
+        with process:
+            try:
+                for line in process.stdout or ():
+                    lines.append(line)
+                    if on_line:
+                        on_line(line.rstrip("\n"))
+            except KeyboardInterrupt:
+                _stop(process, on_interrupt)
+                raise
+        return Result(process.returncode, "".join(lines))
 
     def check(self, *arguments: str, **options: Any) -> str:
         """Like `run`, and raises UserError with an explanation when the command fails."""

@@ -74,7 +74,7 @@ def serving(data: bytes, *, silent: bool = False) -> Iterator[Hub]:
             # A client that is killed while it waits is what these tests are about.
             pass
 
-    (address,) = [a.address for a in psutil.net_if_addrs()["docker0"] if a.family == socket.AF_INET]
+    address = next(a.address for a in psutil.net_if_addrs()["docker0"] if a.family == socket.AF_INET)
     server = Server((address, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -226,6 +226,21 @@ def test_ctrl_c_in_the_middle_and_then_up_again(tmp_path: Path) -> None:
         whole(project)
 
 
+def test_ctrl_c_while_an_engine_loads_does_not_wait_for_it(tmp_path: Path) -> None:
+    with declared(tmp_path, "loading") as project:
+        process = project.start("up")
+        wait_for(lambda: "chat" in project.containers(), 60, "a started engine")
+        for row in project.containers()["chat"].top()["Processes"]:
+            os.kill(int(row[1]), signal.SIGSTOP)
+        os.killpg(process.pid, signal.SIGINT)
+        begin = time.monotonic()
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 130, output
+        assert time.monotonic() - begin < 30, "an engine may take minutes to load"
+        project.ops("up").must_succeed()
+        whole(project)
+
+
 def test_up_is_killed_in_the_middle_and_then_up_again(tmp_path: Path) -> None:
     with declared(tmp_path, "killed") as project, half_hub.serving(weights(tmp_path), silent=True) as hub:
         serve_from(project, hub, tmp_path)

@@ -1,0 +1,75 @@
+"""How a command ends: a person's mistake is a message and a code, never a traceback."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+import ops.__main__ as program
+from ops.errors import UserError
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.fixture(autouse=True)
+def signals() -> Iterator[None]:
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in kept.items():
+        signal.signal(number, handler)
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
+    monkeypatch.setattr(sys, "argv", ["ops", *arguments])
+    return program.main()
+
+
+def failing_up(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("ops.up.run", fail)
+    return run(monkeypatch, "up")
+
+
+def test_a_persons_mistake_is_code_1_and_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failing_up(monkeypatch, UserError("[red]port 8080 is taken[/red]", fix="free it")) == 1
+    shown = capsys.readouterr().err
+    assert "[red]port 8080 is taken[/red]" in shown, "what a message says is no markup"
+    assert "fix:  free it" in shown
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt()], ids=["ctrl-c"])
+def test_an_interrupt_is_code_130_and_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: BaseException
+) -> None:
+    assert failing_up(monkeypatch, error) == 130
+    assert "run the same command again" in capsys.readouterr().err
+
+
+def test_our_own_defects_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ZeroDivisionError):
+        failing_up(monkeypatch, ZeroDivisionError())
+
+
+def test_a_mistyped_option_is_code_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(monkeypatch, "up", "--stcak", "dev") == 2
+    assert "--stcak" in capsys.readouterr().err
+
+
+def test_checking_a_stack_that_may_not_be_deployed_is_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "check", "--stack", "prod") == 1
+    assert run(monkeypatch, "check", "--stack", "dev") == 0
+
+
+def test_a_polite_kill_is_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ops.up.run", lambda *_: signal.raise_signal(signal.SIGTERM))
+    assert run(monkeypatch, "up") == 130
