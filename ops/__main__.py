@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops.errors import UserError
+from tools.errors import ToolError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Stack = Annotated[str, typer.Option(help="stack name: Pulumi.<stack>.yaml describes it")]
@@ -111,7 +111,7 @@ def main() -> int:
     try:
         # Without its own error handling the library gives a command's exit code back instead of raising it.
         code: int = app(standalone_mode=False) or 0
-    except (UserError, SettingsError) as error:
+    except (ToolError, SettingsError) as error:
         Console(stderr=True, highlight=False).print("[bold red]error[/bold red]", end=" ")
         Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(str(error))
         return 1

@@ -58,34 +58,29 @@ def rotate(stack: str, console: Console) -> None:
         console.print(f"  {', '.join(old)} retired; make key STACK={stack} shows the new key")
 
 
+_after_a_reload = tenacity.retry(
+    stop=tenacity.stop_after_delay(15),
+    wait=tenacity.wait_fixed(0.2),
+    retry=tenacity.retry_if_exception_type(UserError),
+    reraise=True,
+)
+"""A gateway takes a moment to read its files again."""
+
+
+@_after_a_reload
 def refused(endpoint: str, key: str) -> None:
     """Raise UserError when the gateway still takes a retired key."""
-    for attempt in tenacity.Retrying(
-        stop=tenacity.stop_after_delay(15),
-        wait=tenacity.wait_fixed(0.2),
-        retry=tenacity.retry_if_exception_type(UserError),
-        reraise=True,
-    ):
-        with attempt:
-            answer = httpx.get(
-                f"{endpoint}/models", headers={"Authorization": f"Bearer {key}"}, timeout=10, trust_env=False
-            )
-            if answer.status_code != 401:
-                raise UserError(
-                    f"the gateway still takes a retired key (it answered {answer.status_code})",
-                    harm="whoever holds the old key can go on",
-                    fix="docker restart the gateway's container, then make rotate-key again",
-                )
+    answer = httpx.get(f"{endpoint}/models", headers={"Authorization": f"Bearer {key}"}, timeout=10, trust_env=False)
+    if answer.status_code != 401:
+        raise UserError(
+            f"the gateway still takes a retired key (it answered {answer.status_code})",
+            harm="whoever holds the old key can go on",
+            fix="docker restart the gateway's container, then make rotate-key again",
+        )
 
 
+@_after_a_reload
 def answers(settings: Settings, key: str) -> None:
-    """Raise UserError unless the stack answers with this key; a gateway takes a moment to read its files again."""
+    """Raise UserError unless the stack answers with this key."""
     model = settings.model_of(next(iter(settings.engines)))
-    for attempt in tenacity.Retrying(
-        stop=tenacity.stop_after_delay(15),
-        wait=tenacity.wait_fixed(0.2),
-        retry=tenacity.retry_if_exception_type(UserError),
-        reraise=True,
-    ):
-        with attempt:
-            ask(endpoint_of(settings), key, model.name, max_tokens=8)
+    ask(endpoint_of(settings), key, model.name, max_tokens=8)
