@@ -10,11 +10,17 @@ import pytest
 
 from tools.docker_engine import STARTED_VARIABLE
 
+STARTED = pytest.StashKey[str | None]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take the note of who started the engine out of the environment: a pytest run inside a test must not stop it."""
+    config.stash[STARTED] = os.environ.pop(STARTED_VARIABLE, None)
+
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the Docker engine `make test` had to start; one that ran before is left alone."""
-    started = os.environ.get(STARTED_VARIABLE)
-    if not started:
+    if not (started := config.stash[STARTED]):
         return
     os.kill(int(started), signal.SIGTERM)
     with suppress(ChildProcessError):  # It was started by another process, which collects it.
