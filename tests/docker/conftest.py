@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.docker.project import Project
+from tests.docker.project import TEST_PREFIX, Project, remove_stacks
 from tools.environment import toolchain_environment
 
 
@@ -16,6 +16,8 @@ def toolchain() -> Iterator[None]:
     """The project's own Pulumi first on PATH, as `make` puts it."""
     before = dict(os.environ)
     os.environ.update(toolchain_environment())
+    # What an earlier run left when it was killed holds the names this one needs.
+    remove_stacks(lambda stack: stack.startswith(TEST_PREFIX))
     yield
     os.environ.clear()
     os.environ.update(before)
@@ -24,7 +26,7 @@ def toolchain() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A stack that was brought up as a person does it. Tests leave it running and as declared."""
-    project = Project.copy(tmp_path_factory.mktemp("live") / "project", "live")
+    project = Project.copy(tmp_path_factory.mktemp("live") / "project", "test-live")
     project.first_up = project.ops("up").must_succeed()
     yield project
     project.ops("down", "--purge").must_succeed()

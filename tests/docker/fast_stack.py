@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.docker import tiny_model
-from tests.docker.project import Project
+from tests.docker.project import Project, remove_stacks
 
 ENGINE = {"model": tiny_model.NAME, "cpus": 1, "parallel": 2, "startup": 60, "drain": 5}
 
@@ -38,16 +38,4 @@ def declared(folder: Path, stack: str) -> Iterator[Project]:
 
 def remove(project: Project) -> None:
     """Remove all of the stack without its own commands, which may be what is under test."""
-    import docker
-
-    client = docker.from_env()
-    mine = {"label": f"slm.stack={project.stack}"}
-    try:
-        for container in client.containers.list(all=True, filters=mine):
-            container.remove(force=True)
-        for network in client.networks.list(filters=mine):
-            network.remove()
-        for volume in client.volumes.list(filters=mine):
-            volume.remove(force=True)
-    finally:
-        client.close()
+    remove_stacks(lambda stack: stack == project.stack)

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ import docker
 import httpx
 import yaml
 from docker.models.containers import Container
+
+STACK_LABEL = "slm.stack"
+ANY_STACK = {"label": STACK_LABEL}
+TEST_PREFIX = "test-"
+"""Every stack of a test has it, so that what a killed run has left can be told from a person's stacks."""
 
 PROJECT = Path(__file__).resolve().parents[2]
 NOT_COPIED = shutil.ignore_patterns(
@@ -44,7 +49,8 @@ class Project:
 
     @classmethod
     def copy(cls, folder: Path, stack: str) -> Project:
-        """Copy the checkout as it is, with a dev stack of another name and port."""
+        """Copy the checkout as it is, with a dev stack of another name, which begins with `test-`, and another port."""
+        assert stack.startswith(TEST_PREFIX), stack
         shutil.copytree(PROJECT, folder, ignore=NOT_COPIED, symlinks=True)
         (folder / ".venv").symlink_to(PROJECT / ".venv")
         project = cls(folder, stack)
@@ -165,6 +171,23 @@ class Finished:
         for word in words:
             assert word in self.output, f"'{word}' is not in:\n{self.output}"
         return self
+
+
+def remove_stacks(chosen: Callable[[str], bool]) -> None:
+    """Remove everything that belongs to the stacks whose name is chosen, without their own commands."""
+    client = docker.from_env()
+    try:
+        for container in client.containers.list(all=True, filters=ANY_STACK, ignore_removed=True):
+            if chosen(container.labels[STACK_LABEL]):
+                container.remove(force=True)
+        for network in client.networks.list(filters=ANY_STACK):
+            if chosen(network.attrs["Labels"][STACK_LABEL]):
+                network.remove()
+        for volume in client.volumes.list(filters=ANY_STACK):
+            if chosen(volume.attrs["Labels"][STACK_LABEL]):
+                volume.remove(force=True)
+    finally:
+        client.close()
 
 
 def _merged(now: Any, value: Any) -> Any:

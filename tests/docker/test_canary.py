@@ -27,7 +27,7 @@ pytestmark = pytest.mark.docker
 
 CANARY = f"slm-{secrets.token_hex(16)}"
 """Made anew each time: a fixed one would be found in this file."""
-STACK = "canary"
+STACK = "test-canary"
 
 
 @dataclass

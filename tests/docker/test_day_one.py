@@ -40,14 +40,14 @@ def client() -> Iterator[docker.DockerClient]:
 @pytest.fixture
 def fresh(tmp_path: Path) -> Iterator[Project]:
     """A stack that was never deployed."""
-    with declared(tmp_path, "fresh") as project:
+    with declared(tmp_path, "test-fresh") as project:
         yield project
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A stack that is up. Tests break it and leave it mended."""
-    project = declare(tmp_path_factory.mktemp("day"), "day")
+    project = declare(tmp_path_factory.mktemp("day"), "test-day")
     try:
         project.first_up = project.ops("up").must_succeed()
         yield project
@@ -185,9 +185,9 @@ def test_down_of_a_stack_that_was_never_up_is_no_error(fresh: Project) -> None:
 
 
 def test_the_hub_breaks_off_and_the_next_up_goes_on_from_there(tmp_path: Path) -> None:
-    with declared(tmp_path, "half") as project, half_hub.serving(weights(tmp_path)) as hub:
+    with declared(tmp_path, "test-half") as project, half_hub.serving(weights(tmp_path)) as hub:
         serve_from(project, hub, tmp_path)
-        project.ops("up", environment=NO_PROXY).must_fail("huggingface", "kept", "make up STACK=half")
+        project.ops("up", environment=NO_PROXY).must_fail("huggingface", "kept", "make up STACK=test-half")
         assert project.containers() == {"gateway": project.containers()["gateway"]}, "the engine was not started"
         assert hub.starts[0] == 0
         hub.starts.clear()
@@ -198,16 +198,16 @@ def test_the_hub_breaks_off_and_the_next_up_goes_on_from_there(tmp_path: Path) -
 
 
 def test_after_a_failed_up_down_leaves_nothing(tmp_path: Path) -> None:
-    with declared(tmp_path, "failed") as project:
+    with declared(tmp_path, "test-failed") as project:
         project.change({"slm:models": {tiny_model.NAME: {"sha256": "0" * 64}}})
-        project.ops("up").must_fail("sha256", "make up STACK=failed")
+        project.ops("up").must_fail("sha256", "make up STACK=test-failed")
         assert project.leftovers()
         project.ops("down", "--purge").must_succeed()
         assert untouched(project)
 
 
 def test_ctrl_c_in_the_middle_and_then_up_again(tmp_path: Path) -> None:
-    with declared(tmp_path, "ctrlc") as project, half_hub.serving(weights(tmp_path), silent=True) as hub:
+    with declared(tmp_path, "test-ctrlc") as project, half_hub.serving(weights(tmp_path), silent=True) as hub:
         serve_from(project, hub, tmp_path)
         process = project.start("up", environment=NO_PROXY)
         assert hub.stopped.wait(60)
@@ -227,7 +227,7 @@ def test_ctrl_c_in_the_middle_and_then_up_again(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_while_an_engine_loads_does_not_wait_for_it(tmp_path: Path) -> None:
-    with declared(tmp_path, "loading") as project:
+    with declared(tmp_path, "test-loading") as project:
         process = project.start("up")
         wait_for(lambda: "chat" in project.containers(), 60, "a started engine")
         for row in project.containers()["chat"].top()["Processes"]:
@@ -242,7 +242,7 @@ def test_ctrl_c_while_an_engine_loads_does_not_wait_for_it(tmp_path: Path) -> No
 
 
 def test_up_is_killed_in_the_middle_and_then_up_again(tmp_path: Path) -> None:
-    with declared(tmp_path, "killed") as project, half_hub.serving(weights(tmp_path), silent=True) as hub:
+    with declared(tmp_path, "test-killed") as project, half_hub.serving(weights(tmp_path), silent=True) as hub:
         serve_from(project, hub, tmp_path)
         process = project.start("up", environment=NO_PROXY)
         assert hub.stopped.wait(60)
@@ -257,7 +257,7 @@ def test_up_is_killed_in_the_middle_and_then_up_again(tmp_path: Path) -> None:
 
 
 def test_only_the_command_is_killed_and_pulumi_is_not(tmp_path: Path) -> None:
-    with declared(tmp_path, "orphan") as project, half_hub.serving(weights(tmp_path), silent=True) as hub:
+    with declared(tmp_path, "test-orphan") as project, half_hub.serving(weights(tmp_path), silent=True) as hub:
         serve_from(project, hub, tmp_path)
         process = project.start("up", environment=NO_PROXY)
         assert hub.stopped.wait(60)
