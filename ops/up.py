@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,6 @@ from rich.console import Console
 from components.models import Model
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
-from components.workload import Workload
 from ops import docker_client, keys, preflight, recovery
 from ops.deployment import apply
 from ops.images import resolve_all
@@ -71,15 +69,12 @@ def choose_model(machine: Machine, model: str | None) -> Settings:
 
 def sources_by_model(settings: Settings, served: dict[str, str]) -> dict[str, str]:
     """Which source each model came from, out of which source each fetch job (`<engine>-fetch`) named."""
-    jobs = {job.name: model.name for name, model, job in _jobs(settings)}
-    return {jobs[job]: source for job, source in served.items() if job in jobs}
-
-
-def _jobs(settings: Settings) -> Iterator[tuple[str, Model, Workload]]:
+    models: dict[str, str] = {}
     for name, engine in settings.engines.items():
         model = settings.model_of(name)
         for volume in engine.workload(name, model, settings.images, settings.site).volumes:
-            yield from ((name, model, job) for job in volume.fill)
+            models |= {job.name: model.name for job in volume.fill}
+    return {models[job]: source for job, source in served.items() if job in models}
 
 
 def check_host(client: DockerClient, machine: Machine, settings: Settings) -> None:
