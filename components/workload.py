@@ -63,8 +63,10 @@ class Volume(Value):
     """Storage that outlives the container.
 
     `fill` are jobs that run to completion, in order, on the same volume mounted writable, before any service
-    mounts it. `name` must change when what `fill` produces changes (put a digest of the content in it).
-    `keep`: an ordinary teardown leaves the data behind. `size_gib` is the space it needs, in GiB.
+    mounts it; a job may mount further volumes read-only, which are filled before. `name` must change when what `fill`
+    produces changes (put a digest of the content in it).
+    `keep`: an ordinary teardown leaves the data behind. `size_gib` is the space it needs, in GiB. When `revision`
+    changes, the jobs run again on the same volume, beside the services that use it; only for jobs that can.
     """
 
     name: Name
@@ -73,6 +75,13 @@ class Volume(Value):
     size_gib: float = Field(gt=0)
     fill: tuple[Workload, ...] = ()
     keep: bool = False
+    revision: str = ""
+
+    @model_validator(mode="after")
+    def _what_is_filled_again_is_kept(self) -> Self:
+        if self.revision and not self.keep:
+            raise ValueError(f"volume {self.name}: a target fills it again by replacing it, so it must be kept")
+        return self
 
 
 class Probe(Value):
@@ -125,6 +134,17 @@ class Workload(Value):
     stop_signal: str = Field("SIGTERM", pattern=r"^SIG[A-Z0-9]+$")
     drain: int = Field(10, ge=1)
     deadline: int = Field(3600, ge=1)
+
+    @property
+    def filled_volumes(self) -> tuple[Volume, ...]:
+        """Its volumes and those their jobs read from, each once, in the order they must be filled."""
+        found: dict[str, Volume] = {}
+        for volume in self.volumes:
+            for job in volume.fill:
+                origins = (v for v in job.filled_volumes if v.name != volume.name)
+                found.update({v.name: v for v in origins if v.name not in found})
+            found.setdefault(volume.name, volume)
+        return tuple(found.values())
 
     @property
     def is_job(self) -> bool:

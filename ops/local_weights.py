@@ -1,4 +1,4 @@
-"""Weights from a file on this machine: copied into the volume, where the fetch job checks them like any other source.
+"""Weights of this machine, a file or a folder: copied into the volume, where the fetch job checks them like others.
 
 Copied rather than mounted, because the Docker engine may be another machine, and because a file that can still be
 edited says nothing about what is served tomorrow.
@@ -7,18 +7,19 @@ edited says nothing about what is served tomorrow.
 from __future__ import annotations
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from components.fetching import RECORDS_DIRECTORY
+from components.fetching import incoming, record
 from components.model_sources import PathSource
-from components.models import Model
+from components.models import Model, Weights
 from components.settings import Settings
 from components.targets.docker.container import Names
+from components.weights_names import taken
 from components.workload import Volume
 from ops.errors import UserError
 
@@ -33,39 +34,45 @@ def bring(client: DockerClient, stack: str, settings: Settings, console: Console
 
     Raises UserError naming a file that cannot be read.
     """
-    names = Names(stack)
-    for name, engine in settings.engines.items():
+    names, seen = Names(stack), set[str]()
+    for name, engine in settings.hosted.items():
         model = settings.model_of(name)
-        sources = [source for source in model.sources if isinstance(source, PathSource)]
-        if not sources:
+        weights = model.origin_of(engine.weights_of(model)[0])
+        sources = [source for source in weights.sources if isinstance(source, PathSource)]
+        volume = next((v for v in settings.workload_of(name).filled_volumes if any(job.egress for job in v.fill)), None)
+        if not sources or volume is None or volume.name in seen:
             continue
-        workload = engine.workload(name, model, settings.images, settings.site)
-        volume = workload.volumes[0]
+        seen.add(volume.name)
+        job = volume.fill[0]
         with _holder(client, settings.images["fetch"], names, volume, name) as holder:
-            if not _has(client, holder, f"{volume.path}/{RECORDS_DIRECTORY}/{model.file}.json"):
-                _copy(client, holder, volume, model, sources[0], console, (workload.user, workload.group))
+            if not _has(client, holder, f"{volume.path}/{record(weights)}"):
+                files = _files(model, weights, sources[0])
+                if files:
+                    console.print(f"  copying {sources[0].path} into volume {volume.name}")
+                    client.api.put_archive(holder, volume.path, _archive(files, (job.user, job.group)))
 
 
-def _copy(
-    client: DockerClient,
-    holder: str,
-    volume: Volume,
-    model: Model,
-    source: PathSource,
-    console: Console,
-    owner: tuple[int, int],
-) -> None:
-    path = Path(source.path)
-    if not path.is_file():
-        if len(model.sources) > 1:
-            return  # The fetch job tries the others and says which one served.
-        raise UserError(
-            f"the weights of '{model.name}' are not at {path}",
-            harm="there is nothing to serve, and no other source is declared",
-            fix="put the file there, or declare another source under slm:models",
-        )
-    console.print(f"  copying {path} into volume {volume.name}")
-    client.api.put_archive(holder, volume.path, _archive(path, f"{RECORDS_DIRECTORY}/incoming/{model.file}", owner))
+def _files(model: Model, weights: Weights, source: PathSource) -> list[tuple[Path, str]]:
+    """What to copy, each with its place in the volume; nothing when other sources can serve. Raises UserError."""
+    path, target = Path(source.path), incoming(weights)
+    if weights.format == "gguf":
+        found, missing = [(path, target)], [] if path.is_file() else [str(path)]
+    else:
+        # Links are followed: the cache of a hub's own program consists of them.
+        below = sorted(str(p.relative_to(path)) for p in path.rglob("*") if p.is_file())
+        wanted = [file.path for file in weights.files] or taken(below, weights.format)
+        missing = [str(path / name) for name in wanted if name not in below] if wanted else [str(path)]
+        found = [(path / name, f"{target}/{name}") for name in wanted]
+    if not missing:
+        return found
+    if len(weights.sources) > 1:
+        return []  # The fetch job tries the others and says which one served.
+    raise UserError(
+        f"the weights of '{model.name}' are not at {missing[0]}",
+        harm="there is nothing to serve, and no other source is declared",
+        fix=f"put the {'file' if weights.format == 'gguf' else f'{weights.format} folder'} there, or declare another"
+        " source under slm:models",
+    )
 
 
 @contextmanager
@@ -93,19 +100,21 @@ def _has(client: DockerClient, holder: str, path: str) -> bool:
     return True
 
 
-def _archive(path: Path, name: str, owner: tuple[int, int]) -> Iterator[bytes]:
-    """A tar of one file, block by block: weights are larger than memory should hold."""
-    entries = [name.rsplit("/", 1)[0].split("/")[: n + 1] for n in range(name.count("/"))]
-    for parts in entries:
-        info = tarfile.TarInfo("/".join(parts))
+def _archive(files: Sequence[tuple[Path, str]], owner: tuple[int, int]) -> Iterator[bytes]:
+    """A tar of files by their names in it, block by block: weights are larger than memory should hold."""
+    folders = {parent for _, name in files for parent in PurePosixPath(name).parents if parent.name}
+    for folder in sorted(folders):
+        info = tarfile.TarInfo(str(folder))
         info.type, info.mode = tarfile.DIRTYPE, 0o750
         info.uid, info.gid = owner
         yield info.tobuf(tarfile.PAX_FORMAT)
-    info = tarfile.TarInfo(name)
-    info.size, info.mode = path.stat().st_size, 0o600
-    info.uid, info.gid = owner
-    yield info.tobuf(tarfile.PAX_FORMAT)
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            yield block
-    yield b"\0" * (-info.size % tarfile.BLOCKSIZE + 2 * tarfile.BLOCKSIZE)
+    for path, name in files:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode = path.stat().st_size, 0o600
+        info.uid, info.gid = owner
+        yield info.tobuf(tarfile.PAX_FORMAT)
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                yield block
+        yield b"\0" * (-info.size % tarfile.BLOCKSIZE)
+    yield b"\0" * (2 * tarfile.BLOCKSIZE)

@@ -14,20 +14,26 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import tomlkit
+import yaml
 from rich.console import Console
 from rich.table import Table
 
 from components.catalog import DIRECTORY, PINS, Catalog, read
-from components.models import Model
+from components.models import Model, Weights
 from ops.errors import UserError
 from ops.machine import PROJECT
-from ops.pin_lookup import Found, image_digest, model_facts
+from ops.pin_lookup import image_digest, weights_facts
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 HEADER = """Written by `make pin`; review it, commit it, do not edit it. Rows lie over those of images.toml and
 models.toml. Each value is what the registry or hub itself answered on the day beside it."""
+
+UNKNOWN = (
+    "model '{}', weights '{}': none of its sources tells a sha256. Fetch it once in a dev stack, check it, and write"
+    " the sha256 of each file from the job's record (fetched/ in its volume) into the row"
+)
 
 
 def run(stack: str) -> int:
@@ -40,7 +46,13 @@ def run(stack: str) -> int:
     pin_catalogue(docker_client.connect(), console)
     for name, model in own:
         console.print(f"model '{name}' is this stack's own; its pins belong into Pulumi.{stack}.yaml:")
-        console.print(tomlkit.dumps(_changes(model, model_facts(model))) or "  it has them all")
+        pins, unknown = _pins(model, model)
+        if pins:
+            console.print(yaml.safe_dump({"weights": pins}, sort_keys=False))
+        elif not unknown:
+            console.print("  it has them all")
+        for key in unknown:
+            console.print(UNKNOWN.format(name, key))
     return 0
 
 
@@ -59,17 +71,42 @@ def pin_catalogue(client: DockerClient, console: Console, directory: Path = DIRE
         if row.published
     }
     models: dict[str, Any] = {}
+    notes: list[str] = []
     table = Table("what", "was", "is", box=None)
     for role, pin in images.items():
         _row(table, f"image {role}", catalogue.images[role].digest, pin["digest"])
-    for name, model in catalogue.models.items():
-        found = model_facts(model)
-        _row(table, f"model {name}", model.sha256, found.sha256)
-        if (pins := _changes(written.models[name], found)) != {}:
-            models[name] = pins
+    for name, model in written.models.items():
+        pins, unknown = _pins(model, catalogue.models[name], table)
+        if pins:
+            models[name] = {"weights": pins}
+        notes += [UNKNOWN.format(name, key) for key in unknown]
     _write(directory, {"images": images, "models": models}, today)
     console.print(table)
+    for note in notes:
+        console.print(note)
     console.print(f"written to {PINS.name} in {directory.name}; review it with git diff")
+
+
+def _pins(model: Model, pinned: Model, table: Table | None = None) -> tuple[dict[str, Any], list[str]]:
+    """What to lay over each form of a model's weights as written, and the forms that cannot be looked up.
+
+    `pinned` is the model with the pins of an earlier look-up. Raises UserError.
+    """
+    pins, unknown = dict[str, Any](), list[str]()
+    for key, weights in model.weights.items():
+        if weights.converted_from:
+            continue
+        before = pinned.weights[key]
+        if (found := weights_facts(model, key, before)) is None:
+            unknown.append(key)
+            continue
+        now = weights.model_copy(update={"files": found.files, "sources": found.sources, "size_bytes": found.size})
+        if changes := _changes(weights, now):
+            pins[key] = changes
+        if table is not None:
+            was = None if before.unpinned() else before.pin()
+            _row(table, f"model {model.name}, {key}", was, now.pin())
+    return pins, unknown
 
 
 def _with_pins(directory: Path, pins: str | None) -> Catalog:
@@ -87,19 +124,16 @@ def _row(table: Table, what: str, was: str | None, now: str) -> None:
     table.add_row(what, f"{was[:16]}…" if was else "not known", same)
 
 
-def _changes(model: Model, found: Found) -> dict[str, Any]:
-    """What to lay over the model's row; empty when its row says all of it already."""
-    sources = []
-    for source in model.sources:
-        entry = source.model_dump(mode="json", exclude_defaults=True) | {"kind": source.kind}
-        if source.kind == "ollama":
-            entry["digest"] = found.manifests[f"{source.name}:{source.tag}"]
-        sources.append(entry)
-    before = [s.model_dump(mode="json", exclude_defaults=True) | {"kind": s.kind} for s in model.sources]
-    facts = {"sha256": found.sha256, "size_bytes": found.size}
-    known = {"sha256": model.sha256, "size_bytes": model.size_bytes}
-    changed: dict[str, Any] = {} if facts == known else facts
-    return changed if sources == before else {**facts, "sources": sources}
+def _changes(written: Weights, now: Weights) -> dict[str, Any]:
+    """What to lay over the row of these weights; empty when it says all of it already."""
+    changes: dict[str, Any] = {}
+    if now.size_bytes != written.size_bytes:
+        changes["size_bytes"] = now.size_bytes
+    if now.files != written.files:
+        changes["files"] = [file.model_dump(mode="json") for file in now.files]
+    if now.sources != written.sources:
+        changes["sources"] = [s.model_dump(mode="json", exclude_defaults=True) | {"kind": s.kind} for s in now.sources]
+    return changes
 
 
 def _write(directory: Path, pins: Mapping[str, Any], today: str) -> None:

@@ -1,33 +1,36 @@
-"""Questions to the registries: an image tag's digest, a hub file's sha256, an Ollama tag's manifest."""
+"""Questions to the registries: an image tag's digest, and what the sources of a model's weights say of their files."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import httpx
-import tenacity
-
-from components.models import HuggingFaceSource, Model, OllamaSource
+from components.model_sources import UNPINNED
+from components.models import HuggingFaceSource, Model, OllamaSource, Source, Weights, WeightsFile
 from ops.errors import UserError
+from ops.pin_http import NOTHING, get
+from ops.pin_hub import Repository, folder, one_file, repository
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 WEIGHTS = "application/vnd.ollama.image.model"
-NOTHING = "nothing was written"
 
 
-@dataclass
+@dataclass(frozen=True)
 class Found:
-    """What the sources of one model say about it. `manifests` are the Ollama tags' manifest digests."""
+    """What the sources of one form of a model's weights say: its files, and the sources with what pins them."""
 
-    sha256: str = ""
-    size: int = 0
-    manifests: dict[str, str] = field(default_factory=dict)
+    files: tuple[WeightsFile, ...]
+    sources: tuple[Source, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files together."""
+        return sum(file.size_bytes or 0 for file in self.files)
 
 
 def image_digest(client: DockerClient, reference: str) -> str:
@@ -50,67 +53,72 @@ def image_digest(client: DockerClient, reference: str) -> str:
     return digest.removeprefix("sha256:")
 
 
-def model_facts(model: Model) -> Found:
-    """Ask every source that can be asked; all must mean the same bytes. Raises UserError."""
-    found = Found()
-    for source in model.sources:
+def weights_facts(model: Model, key: str, known: Weights | None = None) -> Found | None:
+    """Ask every source of a form of weights that can be asked; all must mean the same bytes.
+
+    `known` are these weights with the pins of an earlier look-up: a commit that is written down must still mean the
+    same. None when no source can be asked (a path, packages, Azure) and its pins are not written down. Raises
+    UserError.
+    """
+    weights, name = model.weights[key], f"model '{model.name}'"
+    # Pins of another commit say nothing about this one.
+    earlier = known if known and _commits(known) & _commits(weights) else weights
+    expected = _sums(earlier.files) if _commits(weights) else {}
+    found: tuple[WeightsFile, ...] | None = None
+    sources: list[Source] = []
+    for source in weights.sources:
+        pinned: Source
         if isinstance(source, HuggingFaceSource):
-            _agree(model, found, *_hub_file(model, source), f"{source.repo} at {source.revision}")
+            there = repository(source, name)
+            files = _from_hub(there, weights, name)
+            where, pinned = there.place, source.model_copy(update={"revision": there.commit})
         elif isinstance(source, OllamaSource):
-            manifest, sha256, size = _ollama_manifest(model, source)
-            found.manifests[f"{source.name}:{source.tag}"] = manifest
-            _agree(model, found, sha256, size, f"the Ollama library's {source.name}:{source.tag}")
-    if found.sha256:
-        return found
-    if model.sha256 is None:
-        raise UserError(
-            f"no source of model '{model.name}' can tell the sha256 of {model.file}",
-            harm=NOTHING,
-            fix="add a source on a hub, or write the sha256 into its row in components/catalog/models.toml",
-        )
-    return Found(model.sha256, model.size_bytes)
+            digest, files = _from_library(source, weights, name)
+            where = f"the Ollama library's {source.name}:{source.tag}"
+            pinned = source.model_copy(update={"digest": digest})
+        else:
+            sources.append(source)
+            continue
+        sources.append(pinned)
+        _agree(f"{name}, weights '{key}'", where, _sums(files), expected | (_sums(found) if found else {}))
+        found = found or files
+    if found is None:
+        complete = weights.files and all(file.sha256 and file.size_bytes for file in weights.files)
+        return Found(weights.files, weights.sources) if complete else None
+    return Found(found, tuple(sources))
 
 
-def _agree(model: Model, found: Found, sha256: str, size: int, where: str) -> None:
-    fixed = any(isinstance(s, HuggingFaceSource | OllamaSource) and _immovable(s) for s in model.sources)
-    expected = found.sha256 or (model.sha256 if fixed else None)
-    if expected not in (None, sha256):
-        raise UserError(
-            f"{where} has other bytes (sha256 {sha256}) than the pin or an earlier source of model '{model.name}' says"
-            f" ({expected})",
-            harm=f"two sources would serve different weights under one name; {NOTHING}",
-            fix="make them two models, or correct the row in components/catalog/models.toml",
-        )
-    found.sha256, found.size = sha256, size
+def _from_hub(there: Repository, weights: Weights, name: str) -> tuple[WeightsFile, ...]:
+    if weights.format == "gguf":
+        return (one_file(there, weights.file.path, name),)
+    return folder(there, weights.format, [file.path for file in weights.files], name)
 
 
-def _immovable(source: HuggingFaceSource | OllamaSource) -> bool:
-    """A commit always means the same file, while a tag of the Ollama library may be moved by its publisher."""
-    return isinstance(source, HuggingFaceSource)
+def _commits(weights: Weights) -> set[tuple[str, str]]:
+    """The repositories and commits that are written down: a commit always means the same, while a tag may move."""
+    hubs = [source for source in weights.sources if isinstance(source, HuggingFaceSource)]
+    return {(source.repo, source.revision) for source in hubs if source.revision != UNPINNED}
 
 
-def _hub_file(model: Model, source: HuggingFaceSource) -> tuple[str, int]:
-    url = f"{source.endpoint}/api/models/{source.repo}/revision/{source.revision}"
-    data = _get(url, {"blobs": "true"}, {}, model).json()
-    if data.get("sha") != source.revision:
-        raise UserError(
-            f"the hub answers commit {data.get('sha')} for {source.repo}, not {source.revision}",
-            harm=NOTHING,
-            fix="write the commit into the model's row",
-        )
-    for entry in data.get("siblings", []):
-        if entry.get("rfilename") == source.file and (stored := entry.get("lfs")):
-            return str(stored["sha256"]), int(stored["size"])
-    raise UserError(
-        f"{source.repo} has no large file {source.file} at {source.revision}",
-        harm=NOTHING,
-        fix="correct the file's name in the model's row",
-    )
+def _sums(files: tuple[WeightsFile, ...]) -> dict[str, str]:
+    return {file.path: file.sha256 for file in files if file.sha256}
 
 
-def _ollama_manifest(model: Model, source: OllamaSource) -> tuple[str, str, int]:
-    name = source.name if "/" in source.name else f"library/{source.name}"
-    answer = _get(f"{source.endpoint}/v2/{name}/manifests/{source.tag}", {}, {"Accept": MANIFEST}, model)
+def _agree(name: str, where: str, sums: dict[str, str], expected: dict[str, str]) -> None:
+    for path, sha256 in expected.items():
+        if sums.get(path, sha256) != sha256:
+            raise UserError(
+                f"{where} has other bytes of {path} (sha256 {sums[path]}) than the pin or an earlier source of {name}"
+                f" says ({sha256})",
+                harm=f"two sources would serve different weights under one name; {NOTHING}",
+                fix="make them two models, or correct the row in components/catalog/models.toml",
+            )
+
+
+def _from_library(source: OllamaSource, weights: Weights, name: str) -> tuple[str, tuple[WeightsFile, ...]]:
+    library = source.name if "/" in source.name else f"library/{source.name}"
+    url = f"{source.endpoint}/v2/{library}/manifests/{source.tag}"
+    answer = get(url, name, headers={"Accept": MANIFEST})
     layers = [layer for layer in answer.json().get("layers", []) if layer.get("mediaType") == WEIGHTS]
     if len(layers) != 1:
         raise UserError(
@@ -118,34 +126,6 @@ def _ollama_manifest(model: Model, source: OllamaSource) -> tuple[str, str, int]
             harm=NOTHING,
             fix="choose another tag",
         )
-    digest = hashlib.sha256(answer.content).hexdigest()
-    return digest, str(layers[0]["digest"]).removeprefix("sha256:"), int(layers[0]["size"])
-
-
-def _get(url: str, query: dict[str, str], headers: dict[str, str], model: Model) -> httpx.Response:
-    """An answer of status 200. Raises UserError."""
-
-    @tenacity.retry(
-        retry=tenacity.retry_if_exception_type(httpx.TransportError),
-        stop=tenacity.stop_after_attempt(3),
-        wait=tenacity.wait_random_exponential(multiplier=0.3, max=3),
-        reraise=True,
-    )
-    def ask() -> httpx.Response:
-        return httpx.get(url, params=query, headers=headers, timeout=20, follow_redirects=True)
-
-    try:
-        answer = ask()
-    except httpx.HTTPError as error:
-        raise _unknown(model, url, str(error) or type(error).__name__) from None
-    if answer.status_code != 200:
-        raise _unknown(model, url, f"it answered {answer.status_code}")
-    return answer
-
-
-def _unknown(model: Model, url: str, reason: str) -> UserError:
-    return UserError(
-        f"model '{model.name}' cannot be looked up at {url}: {reason}",
-        harm=NOTHING,
-        fix="run make pin where that address can be reached (or correct the model's row), and commit what it writes",
-    )
+    sha256 = str(layers[0]["digest"]).removeprefix("sha256:")
+    file = WeightsFile(path=weights.file.path, size_bytes=int(layers[0]["size"]), sha256=sha256)
+    return hashlib.sha256(answer.content).hexdigest(), (file,)

@@ -29,7 +29,8 @@ class ImageRow(Value):
 
     `repository`, `tag`, `digest`: where it is published; all absent for an image that only this project builds.
     `source`: the public place the digest was read from. `build`: the folder below images/ that builds it from
-    distribution packages, then in `build_version`. `minimum_version`: older ones are refused because of
+    packages, then in `build_version`, on the site build of the role `parent` where there is one; absent for an
+    image that only a registry offers (GPU builds). `minimum_version`: older ones are refused because of
     `minimum_reason`. `user`: numeric id it runs as. `writable`: directories it must be able to write.
     """
 
@@ -40,9 +41,10 @@ class ImageRow(Value):
     source: str | None = None
     minimum_version: Version | None = None
     minimum_reason: str | None = None
-    build: Name
-    build_version: Version
-    user: int = Field(ge=10000)
+    build: Name | None = None
+    build_version: Version | None = None
+    parent: Name | None = None
+    user: int = Field(ge=1000)
     writable: tuple[AbsolutePath, ...] = ()
 
     @property
@@ -72,6 +74,10 @@ class ImageRow(Value):
             raise ValueError("a digest without its source cannot be checked by anyone: add source")
         if (self.repository is None) != (self.tag is None) or (self.digest and not self.repository):
             raise ValueError("repository, tag and digest name one published image: give repository and tag together")
+        if (self.build is None) != (self.build_version is None) or (self.parent and not self.build):
+            raise ValueError("build, build_version and parent describe one site build: give build and build_version")
+        if not self.build and not self.repository:
+            raise ValueError("neither a registry nor a build folder would offer this image: give one")
         if (self.minimum_version is None) != (self.minimum_reason is None):
             raise ValueError("minimum_version and minimum_reason belong together")
         if old := self.too_old(self.tag) or self.too_old(self.build_version):
@@ -84,6 +90,15 @@ class Catalog(Value):
 
     models: dict[ModelName, Model]
     images: dict[Name, ImageRow]
+
+    @model_validator(mode="after")
+    def _parents_exist(self) -> Self:
+        for role, row in self.images.items():
+            if row.parent and (row.parent not in self.images or self.images[row.parent].parent):
+                raise ValueError(
+                    f"image '{role}': its parent '{row.parent}' is no role that is built on the base image"
+                )
+        return self
 
 
 def _numbers(version: str | None) -> tuple[int, ...] | None:

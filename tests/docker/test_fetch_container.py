@@ -14,10 +14,12 @@ from rich.console import Console
 
 from components.catalog import catalog
 from components.fetching import fetch_job
+from components.model_sources import PathSource
 from components.models import Model
 from components.settings import load
 from components.targets.docker.container import Names
 from components.workload import Volume, Workload
+from ops import local_weights
 from ops.images_build import Builder
 from ops.local_weights import bring
 from ops.machine import PROJECT
@@ -34,6 +36,7 @@ from tests.unit.fetch_harness import (
     serving,
     sha256,
 )
+from tests.unit.fetch_publishers import COMMIT, FILES, azure, hub_folder, pinned, publish_azure, publish_folder
 
 pytestmark = pytest.mark.docker
 
@@ -65,24 +68,50 @@ def site() -> Iterator[Site]:
         yield running
 
 
-def tiny(*sources: dict[str, object]) -> Model:
+def described(weights: dict[str, object]) -> Model:
     return Model.model_validate(
         {
             "name": "tiny",
             "license": "MIT",
-            "file": "tiny.gguf",
-            "size_bytes": len(WEIGHTS),
-            "sha256": sha256(WEIGHTS),
             "context_length": 4096,
             "parameters": 1,
-            "kv_bytes_per_token": 1,
+            "layers": 1,
+            "kv_heads": 1,
+            "head_size": 1,
+            "weights": {"only": weights},
+        }
+    )
+
+
+def tiny(*sources: dict[str, object]) -> Model:
+    return described(
+        {
+            "format": "gguf",
+            "precision": "f32",
+            "size_bytes": len(WEIGHTS),
+            "files": [{"path": "tiny.gguf", "size_bytes": len(WEIGHTS), "sha256": sha256(WEIGHTS)}],
             "sources": sources,
         }
     )
 
 
+def folder(*sources: dict[str, object], known: bool = True) -> Model:
+    """A model whose weights are a folder of safetensors."""
+    size = sum(map(len, FILES.values()))
+    files = pinned(FILES) if known else []
+    return described(
+        {"format": "safetensors", "precision": "bf16", "size_bytes": size, "files": files, "sources": sources}
+    )
+
+
 def job(image: str, *sources: dict[str, object]) -> Workload:
-    return fetch_job("fetch", tiny(*sources), image, STORE, layout="ollama")
+    model = tiny(*sources)
+    return fetch_job("fetch", model, model.weights["only"], image, STORE, layout="ollama")
+
+
+def folder_job(image: str, *sources: dict[str, object], known: bool = True) -> Workload:
+    model = folder(*sources, known=known)
+    return fetch_job("fetch", model, model.weights["only"], image, STORE, layout="folder")
 
 
 def test_each_source_serves_in_the_restricted_container(client: docker.DockerClient, image: str, site: Site) -> None:
@@ -93,6 +122,48 @@ def test_each_source_serves_in_the_restricted_container(client: docker.DockerCli
             assert (code, errors) == (0, ""), source["kind"]
             last = json.loads(output.splitlines()[-1])
             assert (last["event"], last["source"], last["sha256"]) == ("done", source["kind"], sha256(WEIGHTS))
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["pinned", "listed"])
+def test_a_folder_of_each_source_is_fetched_in_the_restricted_container(
+    client: docker.DockerClient, image: str, site: Site, known: bool
+) -> None:
+    publish_folder(site)
+    publish_azure(site)
+    site.cut, site.cut_path = [100_000], f"/maker/tiny/resolve/{COMMIT}/model-00001-of-00002.safetensors"
+    for source in (hub_folder(site), azure(site)):
+        with volume(client, f"{PREFIX}-fetch", image, "/models") as weights:
+            code, output, errors = run_job(client, folder_job(image, source, known=known), {"weights": weights}, "host")
+            assert (code, errors) == (0, ""), source["kind"]
+            last = json.loads(output.splitlines()[-1])
+            assert (last["event"], last["source"], last["files"]) == ("done", source["kind"], len(FILES))
+            assert client.containers.run(
+                image,
+                ["-c", "cd /models && find . -path ./fetched -prune -o -type f -print0 | sort -z | xargs -0 sha256sum"],
+                entrypoint=["sh"],
+                volumes={weights: {"bind": "/models", "mode": "ro"}},
+                remove=True,
+                network="none",
+            ).decode().splitlines() == [f"{sha256(data)}  ./{path}" for path, data in sorted(FILES.items())]
+    assert {"Range": "bytes=100000-"}.items() <= site.asked(site.cut_path)[1].items()
+
+
+def test_docker_stop_ends_a_job_with_several_transfers_at_once(
+    client: docker.DockerClient, image: str, site: Site, weights: str
+) -> None:
+    publish_folder(site)
+    site.slow = 15
+    with container(
+        client, folder_job(image, hub_folder(site)), f"{PREFIX}-stop", {"weights": weights}, "host"
+    ) as running:
+        running.start()
+        deadline = time.monotonic() + 20
+        while site.busy < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        started = time.monotonic()
+        running.stop(timeout=10)
+        assert time.monotonic() - started < 5
+        assert running.wait()["StatusCode"] == 143
 
 
 def test_a_second_job_is_done_within_a_second_of_starting(
@@ -174,6 +245,30 @@ def test_a_path_on_this_machine_is_copied_in_once_and_verified(
         assert json.loads(output.splitlines()[-1])["source"] == "path"
         bring(client, PREFIX, settings, said)
     assert said.export_text().count("copying") == 1
+
+
+def test_a_folder_on_this_machine_is_copied_in_and_verified_without_what_can_run(
+    client: docker.DockerClient, image: str, tmp_path: Path
+) -> None:
+    for path, data in (FILES | {"modeling.py": b"x"}).items():
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_bytes(data)
+    model = folder({"kind": "path", "path": str(tmp_path)}, known=False)
+    the_weights = model.weights["only"]
+    source = the_weights.sources[0]
+    assert isinstance(source, PathSource)
+    with volume(client, f"{PREFIX}-fetch", image, "/models") as weights:
+        fetching = fetch_job("fetch", model, the_weights, image, STORE, layout="folder")
+        holder = client.containers.create(
+            image, entrypoint=["true"], volumes={weights: {"bind": "/models", "mode": "rw"}}
+        )
+        files = local_weights._files(model, the_weights, source)
+        client.api.put_archive(holder.id, "/models", local_weights._archive(files, (fetching.user, fetching.group)))
+        holder.remove()
+        code, output, errors = run_job(client, fetching, {"weights": weights}, "none")
+    assert (code, errors) == (0, "")
+    last = json.loads(output.splitlines()[-1])
+    assert (last["source"], last["files"], last["skipped"]) == ("path", len(FILES), {})
 
 
 def test_the_image_has_no_rights_and_no_root(client: docker.DockerClient, image: str) -> None:

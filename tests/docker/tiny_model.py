@@ -14,6 +14,7 @@ from typing import Any
 
 NAME = "always-80"
 CONTEXT = 4096
+WEIGHTS = "gguf-f32"
 WIDTH, HEADS, INNER = 320, 10, 32
 STRING, ARRAY = 8, 9
 UINT32, INT32, FLOAT32, BOOL = 4, 5, 6, 7
@@ -32,15 +33,32 @@ def described(file: Path, *sources: dict[str, Any]) -> dict[str, Any]:
     return {
         "name": NAME,
         "license": "Apache-2.0",
-        "file": file.name,
-        "size_bytes": file.stat().st_size,
-        "sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
         "context_length": CONTEXT,
         "parameters": 1_000_000,
-        "kv_bytes_per_token": 2 * WIDTH * 2,
+        "layers": 1,
+        "kv_heads": HEADS,
+        "head_size": WIDTH // HEADS,
         "template": "chatml-tools",
+        "weights": {WEIGHTS: weights(file, *sources)},
+    }
+
+
+def weights(file: Path, *sources: dict[str, Any]) -> dict[str, Any]:
+    """The model's only form of weights."""
+    size = file.stat().st_size
+    sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+    return {
+        "format": "gguf",
+        "precision": "f32",
+        "size_bytes": size,
+        "files": [{"path": file.name, "size_bytes": size, "sha256": sha256}],
         "sources": list(sources) or [{"kind": "path", "path": str(file)}],
     }
+
+
+def with_sha256(sha256: str) -> dict[str, Any]:
+    """What to lay over a description so that another file is expected."""
+    return {"weights": {WEIGHTS: {"files": [{"path": f"{NAME}.gguf", "sha256": sha256}]}}}
 
 
 def _gguf() -> bytes:

@@ -7,6 +7,7 @@ import importlib
 import json
 import sys
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 FETCH = Path(__file__).resolve().parents[2] / "images/fetch"
 WEIGHTS = bytes(range(256)) * 4096
@@ -29,11 +31,21 @@ def sha256(data: bytes) -> str:
 class Site:
     """What the server serves and how it misbehaves.
 
-    `cut` closes the connection after so many bytes of each of the next answers; `status` answers a path with a status;
-    `ranges` False ignores the Range header, as some mirrors do.
+    `files` are by path, or by path and query where that matters, and by "POST /path" for POST; `headers` are added to
+    the answers of a path. `cut` closes the connection after so many bytes of each of the next answers, `cut_path` only
+    of that path's; `status` answers a path with a status each time until the last; `redirect` sends a path elsewhere;
+    `ranges` False ignores the Range header, as some mirrors do. `slow` is how long each answer takes, in seconds.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
+    headers: dict[str, dict[str, str]] = field(default_factory=dict)
+    redirect: dict[str, str] = field(default_factory=dict)
+    cut_path: str = ""
+    slow: float = 0
+    queries: list[str] = field(default_factory=list)
+    posted: list[bytes] = field(default_factory=list)
+    busy: int = 0
+    busiest: int = 0
     cut: list[int] = field(default_factory=list)
     status: dict[str, list[int]] = field(default_factory=dict)
     ranges: bool = True
@@ -46,42 +58,74 @@ class Site:
 
 @contextmanager
 def serving(site: Site) -> Iterator[Site]:
+    lock = threading.Lock()
+
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            path = self.path.split("?")[0]
+            with lock:
+                site.busy += 1
+                site.busiest = max(site.busiest, site.busy)
+            try:
+                time.sleep(site.slow)
+                self._get("")
+            finally:
+                with lock:
+                    site.busy -= 1
+
+        def do_POST(self) -> None:
+            site.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
+            self._get("POST ")
+
+        def _get(self, method: str) -> None:
+            path = method + unquote(self.path.split("?")[0])
             site.requests.append((path, dict(self.headers)))
+            site.queries.append(method + self.path)
             if queue := site.status.get(path):
                 status = queue.pop(0) if len(queue) > 1 else queue[0]
                 if status != 200:
-                    return self._answer(status, b"no")
-            if path not in site.files:
-                return self._answer(404, b"no")
-            data, start = site.files[path], 0
+                    return self._answer(status, b"no", site.headers.get(path, {}))
+            if path in site.redirect:
+                return self._answer(302, b"", {"Location": site.redirect[path]})
+            key = self.path if self.path in site.files else path
+            if key not in site.files:
+                return self._answer(404, b"no", {})
+            data, start = site.files[key], 0
             wanted = self.headers.get("Range")
             if wanted and site.ranges:
                 start = int(wanted.removeprefix("bytes=").removesuffix("-"))
                 if start >= len(data):
-                    return self._answer(416, b"")
+                    return self._answer(416, b"", {})
             self.send_response(206 if start else 200)
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{len(data) - 1}/{len(data)}")
             self.send_header("Content-Type", "text/html" if path.endswith("/") else "application/octet-stream")
             self.send_header("Content-Length", str(len(data) - start))
+            for name, value in site.headers.get(key, {}).items():
+                self.send_header(name, value)
             self.end_headers()
             body = data[start:]
-            self.wfile.write(body[: site.cut.pop(0)] if site.cut else body)
+            self.wfile.write(body[: site.cut.pop(0)] if site.cut and site.cut_path in ("", path) else body)
             self.close_connection = True
 
-        def _answer(self, status: int, body: bytes) -> None:
+        def _answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+        def handle_error(self, *_: Any) -> None:
+            # A client that breaks off is what some of these tests are about.
+            pass
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     site.url = f"http://127.0.0.1:{server.server_port}"
@@ -106,6 +150,15 @@ class Outcome:
         return [e for e in self.events if e["event"] == event]
 
 
+def program(module: str) -> Any:
+    """A module of the program, which is no part of this project's own packages."""
+    sys.path.insert(0, str(FETCH))
+    try:
+        return importlib.import_module(module)
+    finally:
+        sys.path.remove(str(FETCH))
+
+
 class Fetch:
     """The program on a volume of its own."""
 
@@ -117,9 +170,8 @@ class Fetch:
     def plan(self, *sources: dict[str, Any], **changes: Any) -> Path:
         plan = {
             "name": "tiny",
-            "file": "tiny.gguf",
+            "files": [{"path": "tiny.gguf", "size_bytes": len(WEIGHTS), "sha256": sha256(WEIGHTS)}],
             "size_bytes": len(WEIGHTS),
-            "sha256": sha256(WEIGHTS),
             "directory": str(self.volume),
             "layout": "ollama",
             "sources": list(sources),
@@ -131,15 +183,20 @@ class Fetch:
         return path
 
     def run(self, *sources: dict[str, Any], **changes: Any) -> Outcome:
-        sys.path.insert(0, str(FETCH))
-        try:
-            program = importlib.import_module("slm_fetch.__main__")
-        finally:
-            sys.path.remove(str(FETCH))
+        main = program("slm_fetch.__main__").main
         self.capsys.readouterr()
-        code = program.main([str(self.plan(*sources, **changes))])
+        code = main([str(self.plan(*sources, **changes))])
         out, errors = self.capsys.readouterr()
         return Outcome(code, [json.loads(line) for line in out.splitlines()], out, errors)
+
+    def run_folder(self, *sources: dict[str, Any], **changes: Any) -> Outcome:
+        """Run with a folder of safetensors, not looked up unless `files` says what is in it."""
+        facts = {"layout": "folder", "format": "safetensors", "files": [], "size_bytes": len(WEIGHTS)}
+        return self.run(*sources, **(facts | changes))
+
+    def record(self) -> dict[str, Any]:
+        """What was written down of a folder."""
+        return dict(json.loads((self.volume / "fetched/folder.json").read_text()))
 
     @property
     def blob(self) -> Path:

@@ -24,11 +24,13 @@ from tests.unit.fetch_harness import (
     hub,
     library,
     packages,
+    program,
     publish_library,
     publish_packages,
     serving,
     sha256,
 )
+from tests.unit.fetch_publishers import COMMIT, publish_folder
 
 pytestmark = pytest.mark.unit
 
@@ -91,6 +93,52 @@ def test_a_complete_file_without_its_record_is_verified_and_not_fetched_again(fe
     assert fetch.run(hub(site)).code == 0
     assert site.requests == []
     assert (fetch.volume / "fetched/tiny.gguf.json").exists()
+
+
+UNKNOWN = {"files": [{"path": "tiny.gguf"}], "size_bytes": 1_000_000}
+"""A file that is not looked up: its size is only about known."""
+
+
+def test_a_file_that_is_not_looked_up_is_checked_by_what_the_hub_says_of_it(fetch: Fetch, site: Site) -> None:
+    publish_folder(site, {"q/tiny.gguf": WEIGHTS, "q/other.gguf": b"x"}, folder="gguf")
+    site.files["/api/models/maker/tiny/revision/main"] = json.dumps({"sha": COMMIT}).encode()
+    listing = site.files.pop(f"/api/models/maker/tiny/tree/{COMMIT}/gguf?recursive=true")
+    site.files[f"/api/models/maker/tiny/tree/{COMMIT}/gguf%2Fq?recursive=true"] = listing
+    source = hub(site, file="gguf/q/tiny.gguf", revision="unpinned")
+    assert fetch.run(source, **UNKNOWN).code == 0
+    record = json.loads((fetch.volume / "fetched/tiny.gguf.json").read_text())
+    assert (record["sha256"], record["revision"]) == (sha256(WEIGHTS), COMMIT)
+    fetch.blob.unlink()
+    site.files[f"/maker/tiny/resolve/{COMMIT}/gguf/q/tiny.gguf"] = b"\xff" + WEIGHTS[1:]
+    outcome = fetch.run(source, **UNKNOWN)
+    assert outcome.code == 4
+    assert "these are other weights, or they were damaged" in outcome.errors
+
+
+def test_the_part_of_one_revision_is_not_gone_on_with_from_another(fetch: Fetch, site: Site) -> None:
+    unpinned = {"files": [{"path": "tiny.gguf", "size_bytes": len(WEIGHTS)}]}
+    site.cut, site.status[HUB_PATH] = [300_000], [200, 404]
+    assert fetch.run(hub(site), **unpinned).code == 4
+    newer = f"/maker/tiny/resolve/{'d' * 40}/tiny.gguf"
+    site.files[newer] = WEIGHTS[::-1]
+    assert fetch.run(hub(site, revision="d" * 40), **unpinned).code == 0
+    assert site.asked(newer)[0].get("Range") is None
+    assert (fetch.volume / "blobs" / f"sha256-{sha256(WEIGHTS[::-1])}").exists()
+
+
+@pytest.mark.parametrize("kind", ["ollama", "package", "path"])
+def test_other_sources_serve_a_file_that_is_not_looked_up(fetch: Fetch, site: Site, kind: str) -> None:
+    incoming = fetch.volume / "fetched/incoming/tiny.gguf"
+    incoming.parent.mkdir(parents=True)
+    incoming.write_bytes(WEIGHTS)
+    sources = {
+        "ollama": library(site, digest=publish_library(site)),
+        "package": packages(site, publish_packages(site)),
+        "path": {"kind": "path", "path": str(incoming), "origin": "/data/tiny.gguf"},
+    }
+    outcome = fetch.run(sources[kind], **UNKNOWN)
+    assert outcome.code == 0, outcome.errors
+    assert fetch.blob.read_bytes() == WEIGHTS
 
 
 def test_a_broken_connection_is_resumed_where_it_broke(fetch: Fetch, site: Site) -> None:
@@ -304,7 +352,18 @@ def test_a_small_disk_is_noticed_before_anything_is_fetched_with_both_numbers(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"layout": "zip"}, {"sources": []}, {"size_bytes": "many"}, {"file": "../../etc/passwd"}]
+    "changes",
+    [
+        {"layout": "zip"},
+        {"sources": []},
+        {"size_bytes": "many"},
+        {"files": []},
+        {"files": ["tiny.gguf"]},
+        {"files": [{"path": "../../etc/passwd.gguf"}]},
+        {"files": [{"path": "a/tiny.gguf"}]},
+        {"files": [{"path": "tiny.bin"}]},
+        {"files": [{"path": "tiny.gguf", "sha256": "abc"}]},
+    ],
 )
 def test_an_unusable_plan_is_refused_with_a_sentence(fetch: Fetch, changes: dict[str, object]) -> None:
     outcome = fetch.run(**changes)
@@ -343,7 +402,5 @@ def test_a_termination_signal_ends_it_at_once_and_the_next_run_resumes(fetch: Fe
 
 
 def test_a_signed_address_is_never_printed(fetch: Fetch, site: Site) -> None:
-    sys.path.insert(0, str(FETCH))
-    from slm_fetch.web import place
-
+    place = program("slm_fetch.web").place
     assert place("https://user:word@cdn.example/a/b?signature=secret#x") == "https://cdn.example/a/b"

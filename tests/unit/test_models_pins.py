@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tests.unit.models_samples import HUB, LIBRARY, PACKAGES, PATH, SHA, model
+from tests.unit.models_samples import GGUF, HUB, LIBRARY, PACKAGES, PATH, SHA, gguf, model
 
 pytestmark = pytest.mark.unit
 
@@ -30,8 +30,8 @@ def test_a_library_tag_without_manifest_digest_is_not_pinned_even_with_a_sha256(
 
 
 def test_the_pin_is_the_sha256_or_changes_with_the_sources() -> None:
-    assert model().pin == SHA
-    here, there = model(sha256=None).pin, model(sha256=None, sources=[LIBRARY]).pin
+    assert model().pin(GGUF) == SHA
+    here, there = model(sha256=None).pin(GGUF), model(sha256=None, sources=[LIBRARY]).pin(GGUF)
     assert len(here) == 64
     assert here != there
 
@@ -49,13 +49,52 @@ def test_the_pin_is_the_sha256_or_changes_with_the_sources() -> None:
         (14, {"sources": [PATH | {"path": "/data/model.ckpt"}]}, "only safetensors, gguf, onnx"),
         (66, {"sources": [PATH | {"path": "/data/../etc/x.gguf"}]}, "must not contain '..'"),
         (66, {"sources": [HUB | {"file": "../x.gguf"}]}, "String should match pattern"),
-        (66, {"file": "a/b.gguf"}, "String should match pattern"),
+        (66, {"file": "/a/b.gguf"}, "String should match pattern"),
     ],
 )
 def test_bad_config_is_refused_with_the_fix(number: int, changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValidationError) as refused:
         model(**changes)
     assert words in str(refused.value), f"bad config {number}"
+
+
+FOLDER = {"format": "safetensors", "precision": "bf16", "size_bytes": 10**9}
+REPO = {"kind": "huggingface", "repo": "maker/tiny", "revision": "unpinned"}
+AZURE = {"kind": "azure", "model": "Tiny", "version": "3"}
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [
+        (FOLDER | {"sources": [LIBRARY]}, "ollama: it serves one file, and safetensors weights are a folder"),
+        (FOLDER | {"sources": [PACKAGES]}, "package: it serves one file"),
+        (FOLDER | {"sources": [REPO | {"file": "model.safetensors"}]}, "Name it in 'folder'"),
+        (FOLDER | {"sources": [AZURE | {"file": "model.safetensors"}]}, "Name it in 'folder'"),
+        (FOLDER | {"sources": [REPO | {"folder": "../x"}]}, "String should match pattern"),
+        (FOLDER | {"sources": [REPO], "files": [{"path": "pytorch_model.bin"}]}, "only safetensors, gguf, onnx"),
+        (FOLDER | {"sources": [REPO], "files": [{"path": "modeling.py"}]}, "only safetensors, gguf, onnx"),
+        (gguf([REPO]), "name the GGUF file in 'file'"),
+        (gguf([AZURE]), "name the GGUF file in 'file'"),
+        (gguf(file="a/tiny.gguf"), "lies at the top of its volume"),
+        (FOLDER | {"sources": [AZURE | {"version": "latest model"}]}, "String should match pattern"),
+        (FOLDER | {"sources": [AZURE | {"token": "eyJ"}]}, "Extra inputs are not permitted"),
+    ],
+)
+def test_a_source_that_cannot_serve_these_weights_is_refused_with_the_fix(weights: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        model(weights={"w": weights})
+    assert words in str(refused.value)
+
+
+def test_a_folder_is_pinned_when_commit_and_every_sha256_are_known() -> None:
+    files = [{"path": "config.json", "sha256": SHA}, {"path": "model.safetensors", "sha256": SHA}]
+    known = FOLDER | {"files": files, "sources": [REPO | {"revision": "e" * 40}]}
+    assert model(weights={"w": known}).pinned
+    assert "commit of maker/tiny" in model(weights={"w": known | {"sources": [REPO]}}).unpinned_reasons()[0]
+    assert "are not listed" in model(weights={"w": known | {"files": []}}).unpinned_reasons()[0]
+    one = [files[0], files[1] | {"sha256": None}]
+    assert "sha256 of model.safetensors" in model(weights={"w": known | {"files": one}}).unpinned_reasons()[0]
+    assert model(weights={"w": known}).pin("w") != model(weights={"w": known | {"files": one}}).pin("w")
 
 
 @pytest.mark.parametrize(

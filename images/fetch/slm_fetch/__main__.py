@@ -2,50 +2,50 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import sys
+import threading
 import time
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from slm_fetch.folder import Folder
 from slm_fetch.plan import NoSpace, Plan, PlanError, SourceFailed, read_plan
 from slm_fetch.report import Report
-from slm_fetch.sources import KINDS
-from slm_fetch.store import Store
+from slm_fetch.sources import FOLDERS, KINDS
+from slm_fetch.store import Found, Store
 
 DONE, BAD_PLAN, NO_SPACE, NO_SOURCE = 0, 2, 3, 4
 
 
 def fetch(plan: Plan, report: Report) -> dict[str, Any]:
-    """The record of the verified file, fetched now or before. Raises NoSpace, SourceFailed."""
-    store = Store(plan, report)
+    """The record of the verified weights, fetched now or before. Raises NoSpace, SourceFailed."""
+    one = Store(plan, report) if plan.layout != "folder" else None
+    store = one or Folder(plan, report)
     if record := store.present():
         report.event("present", message=f"{plan.name} is already there", sha256=record["sha256"], bytes=record["bytes"])
         return record
     with store.opened():
         if record := store.present():
             return record
-        if (known := plan.sha256) and (lost := store.final(known)).is_file() and lost.stat().st_size == plan.size:
-            # Complete, but its record is missing or differs: a run was killed between the two, or the file was changed.
-            report.source = "volume"
-            try:
-                return store.accept(lost, "volume")
-            except SourceFailed as reason:
-                report.event("source-failed", source="volume", message=str(reason))
-        store.check_space()
+        if one and (record := _without_record(plan, one, report)):
+            return record
         reasons = []
         for source in plan.sources:
             started, report.source = time.monotonic(), source["kind"]
             try:
-                file, library = KINDS[source["kind"]](source, plan, store, report)
-                record = store.accept(file, source["kind"], library=library)
-            except SourceFailed as reason:
+                record = _from(source, plan, store, report)
+            except (SourceFailed, KeyError) as error:
+                reason = f"its description lacks {error}" if isinstance(error, KeyError) else str(error)
                 reasons.append(f"{source['kind']}: {reason}")
-                report.event("source-failed", source=source["kind"], message=str(reason))
+                report.event("source-failed", source=source["kind"], message=reason)
                 continue
             seconds = round(time.monotonic() - started, 1)
-            facts = {key: record[key] for key in ("source", "sha256", "bytes")}
+            facts = {key: record[key] for key in ("source", "sha256", "bytes", "revision")}
+            facts |= {"files": len(record["files"]), "skipped": record["skipped"]} if "files" in record else {}
             report.event("done", message=f"{plan.name} came from {source['kind']}", seconds=seconds, **facts)
             return record
     raise SourceFailed(
@@ -53,6 +53,30 @@ def fetch(plan: Plan, report: Report) -> dict[str, Any]:
         + "\n".join(f"  - {reason}" for reason in reasons)
         + "\nNothing is served with other weights. What arrived is kept: run up again to go on from there."
     )
+
+
+def _without_record(plan: Plan, store: Store, report: Report) -> dict[str, Any] | None:
+    """The record of a file that is complete while its record is missing or differs: a run was killed in between, or
+    the file was changed."""
+    known = plan.sha256
+    if not known or not (lost := store.final(known)).is_file() or plan.files[0].size not in (None, lost.stat().st_size):
+        return None
+    report.source = "volume"
+    try:
+        return store.accept(Found(lost, plan.files[0]), "volume")
+    except SourceFailed as reason:
+        report.event("source-failed", source="volume", message=str(reason))
+        return None
+
+
+def _from(source: dict[str, Any], plan: Plan, store: Store | Folder, report: Report) -> dict[str, Any]:
+    kind = source["kind"]
+    if isinstance(store, Store):
+        store.space()
+        return store.accept(KINDS[kind](source, plan, store, report), kind)
+    stop = threading.Event()
+    with FOLDERS[kind](source, plan, report, stop) as offer:
+        return store.bring(offer, kind, stop)
 
 
 def main(arguments: list[str]) -> int:
@@ -75,8 +99,14 @@ def main(arguments: list[str]) -> int:
         report.failure(str(error))
         return NO_SOURCE
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            report.failure(
+                f"the disk became full while {plan.name} was fetched. What arrived is kept: free some space where"
+                " Docker keeps its volumes (docker system df shows what it holds), then run up again to go on."
+            )
+            return NO_SPACE
         report.failure(f"the volume cannot be written: {error.strerror} ({error.filename})")
-        return NO_SPACE if error.errno == 28 else BAD_PLAN
+        return BAD_PLAN
     return DONE
 
 
@@ -88,4 +118,10 @@ def _stop(number: int, _frame: FrameType | None) -> None:
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
-    sys.exit(main(sys.argv[1:]))
+    try:
+        code = main(sys.argv[1:])
+    except SystemExit as stopped:
+        code = int(stopped.code or 0)
+    sys.stdout.flush()
+    # Leaving the usual way waits for transfers in other threads, which may hang on a silent server until their timeout.
+    os._exit(code)

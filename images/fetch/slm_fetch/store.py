@@ -1,36 +1,36 @@
-"""Where the weights lie in the volume, what was verified, and whether the disk can hold them."""
+"""One file of weights in the volume: where it lies, and what was verified."""
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
 import os
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
-from slm_fetch.plan import NoSpace, Plan, SourceFailed
+from slm_fetch.plan import Plan, SourceFailed, Wanted
 from slm_fetch.report import Report
-
-CHUNK = 4 * 1024 * 1024
-GB = 1_000_000_000
+from slm_fetch.volume import CHUNK, Volume, untouched
 
 
-class Store:
-    """The weights volume.
+@dataclass(frozen=True)
+class Found:
+    """A complete, unverified file, what its source says it must be, and where it is from.
 
-    `fetched/` in it holds the record of the verified file, partial files and the temporary ones of pip. With the
-    layout "ollama" the file lies at blobs/sha256-<hex>, with "file" under its own name.
+    `library` is the name in the Ollama library an importer may start from.
     """
 
+    file: Path
+    wanted: Wanted
+    library: str | None = None
+    revision: str | None = None
+
+
+class Store(Volume):
+    """The volume of the layouts with one file: "ollama" has it at blobs/sha256-<hex>, "file" under its own name."""
+
     def __init__(self, plan: Plan, report: Report) -> None:
-        self.plan = plan
-        self.report = report
-        self.fetched = plan.directory / "fetched"
-        self.temporary = self.fetched / "tmp"
+        super().__init__(plan, report)
         self.record = self.fetched / f"{plan.file}.json"
 
     def final(self, sha256: str) -> Path:
@@ -39,79 +39,43 @@ class Store:
             return self.plan.directory / "blobs" / f"sha256-{sha256}"
         return self.plan.directory / self.plan.file
 
-    def partial(self, kind: str) -> Path:
-        """A partial file that outlives an interruption. HTTP sources share one, because they serve the same bytes."""
-        return self.fetched / f"{self.plan.file}.{kind}.part"
+    def partial(self, kind: str, content: str | None = None) -> Path:
+        """A partial file that outlives an interruption. HTTP sources share one, because they serve the same bytes.
 
-    @contextmanager
-    def opened(self) -> Iterator[None]:
-        """The volume's folders, for one fetch at a time: a second one waits."""
-        for folder in (self.temporary, *([self.plan.directory / "blobs"] if self.plan.layout == "ollama" else [])):
-            folder.mkdir(parents=True, exist_ok=True)
-        with (self.fetched / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            self.clean()
-            yield
-
-    def clean(self) -> None:
-        """Remove what an interrupted pip left behind."""
-        shutil.rmtree(self.temporary, ignore_errors=True)
-        self.temporary.mkdir(parents=True, exist_ok=True)
+        Without a pin only `content`, which names the bytes in the source's own way, says that they are the same.
+        """
+        mark = "" if self.plan.sha256 or not content else f".{content[:12]}"
+        return self.fetched / f"{self.plan.file}.{kind}{mark}.part"
 
     def present(self) -> dict[str, Any] | None:
         """The record of a file that was verified and has not been touched since, or None."""
-        try:
-            record: dict[str, Any] = json.loads(self.record.read_text())
-            stat = Path(record["path"]).stat()
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-        same = record["bytes"] == stat.st_size and record["mtime_ns"] == stat.st_mtime_ns
-        return record if same and self.plan.sha256 in (None, record["sha256"]) else None
+        record = self.read(self.record)
+        same = untouched(record, Path(str(record.get("path"))))
+        return record if same and self.plan.sha256 in (None, record.get("sha256")) else None
 
-    def check_space(self) -> None:
-        """Raise NoSpace unless a fifth more than the file fits and a tenth of that is still free afterwards."""
-        have = sum(p.stat().st_size for p in self.fetched.glob("*.part"))
-        needed = max(0.0, self.plan.size * 1.2 * 1.1 - have)
-        free = shutil.disk_usage(self.fetched).free
-        if free < needed:
-            raise NoSpace(
-                f"{self.plan.name} needs {needed / GB:.1f} GB of free disk where Docker keeps its volumes, and"
-                f" {free / GB:.1f} GB are free. Nothing was fetched. Free some space (docker system df shows what"
-                " Docker holds), or choose a smaller model."
-            )
+    def space(self) -> None:
+        """Raise NoSpace when the disk is too small for what is missing."""
+        self.check_space(self.plan.files[0].size or self.plan.size, _bytes(self.fetched))
 
-    def accept(
-        self, file: Path, source: str, *, library: str | None = None, known: str | None = None
-    ) -> dict[str, Any]:
-        """Verify the complete file, move it to its place and record it. `known` saves hashing a file just hashed.
+    def accept(self, found: Found, source: str) -> dict[str, Any]:
+        """Verify the complete file, move it to its place and record it.
 
         Raises SourceFailed, and deletes the file, when its content is not the pinned one.
         """
-        size = file.stat().st_size
-        if size != self.plan.size:
-            file.unlink()
-            raise SourceFailed(
-                f"it delivered {size} bytes of {self.plan.file}, and {self.plan.size} are expected; deleted"
-            )
-        actual = known or self.digest(file)
-        if self.plan.sha256 not in (None, actual):
-            file.unlink()
-            raise SourceFailed(
-                f"the sha256 of its {self.plan.file} is {actual}, and the pinned one is {self.plan.sha256}: these are"
-                " other weights, or they were damaged on the way; deleted"
-            )
+        actual = self.verify(found.file, replace(found.wanted, sha256=self.plan.sha256 or found.wanted.sha256))
         final = self.final(actual)
         final.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(file, final)
+        os.replace(found.file, final)
         final.chmod(0o444)
         stat = final.stat()
         record = {
             "sha256": actual,
-            "bytes": size,
+            "bytes": stat.st_size,
             "mtime_ns": stat.st_mtime_ns,
             "path": str(final),
             "source": source,
-            "library": library,
+            "revision": found.revision,
+            "library": found.library,
         }
         self.write(self.fetched / "from.json", json.dumps(self._origin(record)))
         self.write(self.record, json.dumps(record, indent=1))
@@ -126,23 +90,9 @@ class Store:
             return {"from": record["library"]}
         return {"files": {self.plan.file: f"sha256:{record['sha256']}"}}
 
-    def digest(self, file: Path) -> str:
-        """The file's sha256, with progress."""
-        total, done, digest = file.stat().st_size, 0, hashlib.sha256()
-        with file.open("rb") as stream:
-            while chunk := stream.read(CHUNK):
-                digest.update(chunk)
-                done += len(chunk)
-                self.report.progress(done, what="verify", total=total)
-        return digest.hexdigest()
 
-    @staticmethod
-    def write(path: Path, content: str | bytes) -> None:
-        """Write a small file completely or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.new")
-        beside.write_bytes(content.encode() if isinstance(content, str) else content)
-        os.replace(beside, path)
+def _bytes(folder: Path) -> int:
+    return sum(part.stat().st_size for part in folder.glob("*.part"))
 
 
 def append(source: IO[bytes], target: IO[bytes], room: int) -> int:

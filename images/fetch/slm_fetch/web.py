@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import ssl
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import httpx
-import tenacity
 
 from slm_fetch.plan import Plan, SourceFailed
 from slm_fetch.report import Report
-
-ATTEMPTS = 6
-"""Attempts in a row without a new byte before a source is given up that has served some."""
-FIRST_ATTEMPTS = 3
-"""The same for a source that has served none: the next one should get its turn soon."""
+from slm_fetch.retry import Cancelled, Interrupted, reason_of, retried, wait_asked
 
 T = TypeVar("T")
 
 
-class Interrupted(Exception):
-    """The transfer broke off for a reason that may pass."""
+class Refused(SourceFailed):
+    """The server wants other credentials than it got."""
 
 
 class Web:
-    """Requests to one source. `secret` names the token's secret in messages; the token itself is never shown."""
+    """Requests to one source, from one or more threads.
 
-    def __init__(self, plan: Plan, report: Report, *, token: str | None = None, secret: str | None = None) -> None:
+    `secret` names the token's secret in messages; the token itself is never shown, and goes to no other host than the
+    one asked. `stop` ends transfers when it is set.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        report: Report,
+        *,
+        token: str | None = None,
+        secret: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        stop: threading.Event | None = None,
+    ) -> None:
         self.plan, self.report, self.secret = plan, report, secret
+        self.stop = stop or threading.Event()
         context = ssl.create_default_context()
         if plan.ca_bundle:
             context.load_verify_locations(plan.ca_bundle)
@@ -40,6 +50,7 @@ class Web:
             verify=context,
             # Byte ranges of a compressed answer would not be ranges of the file.
             headers={"Accept-Encoding": "identity", "User-Agent": "slm-stacks-fetch"}
+            | dict(headers or {})
             | ({"Authorization": f"Bearer {token}"} if token else {}),
         )
 
@@ -49,23 +60,36 @@ class Web:
     def __exit__(self, *_error: object) -> None:
         self.client.close()
 
-    def small(self, url: str, headers: Mapping[str, str], limit: int = 4 * 1024 * 1024) -> bytes:
+    def small(self, url: str, headers: Mapping[str, str] | None = None, *, limit: int = 8 * 1024 * 1024) -> bytes:
         """The body of a small answer. Raises SourceFailed."""
+        return self.answer(url, headers, limit=limit)[0]
 
-        def once() -> bytes:
-            with self.client.stream("GET", url, headers=dict(headers)) as answer:
+    def answer(
+        self,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        body: Mapping[str, Any] | None = None,
+        limit: int = 8 * 1024 * 1024,
+    ) -> tuple[bytes, httpx.Response]:
+        """Body and head of a small answer to GET, or to POST when there is a JSON `body`. Raises SourceFailed."""
+
+        def once() -> tuple[bytes, httpx.Response]:
+            method = "GET" if body is None else "POST"
+            with self.client.stream(method, url, headers=dict(headers or {}), json=body) as answer:
                 self._judge(answer, url)
-                body = b""
+                content = b""
                 for chunk in answer.iter_bytes():
-                    body += chunk
-                    if len(body) > limit:
+                    content += chunk
+                    if len(content) > limit:
                         raise SourceFailed(f"{place(url)} sent more than {limit} bytes")
-                return body
+                return content, answer
 
         return self._retried(url, once, lambda: 0)
 
-    def download(self, url: str, part: Path, size: int) -> None:
-        """Complete the partial file up to `size` bytes. Raises SourceFailed."""
+    def download(self, url: str, part: Path, size: int, tell: Callable[[int], None] | None = None) -> None:
+        """Complete the partial file up to `size` bytes, telling how many there are. Raises SourceFailed, Cancelled."""
+        tell = tell or (lambda done: self.report.progress(done, total=size))
 
         def once() -> None:
             have = part.stat().st_size if part.exists() else 0
@@ -73,6 +97,7 @@ class Web:
                 part.unlink()
                 have = 0
             if have == size:
+                part.touch()
                 return
             headers = {"Range": f"bytes={have}-"} if have else {}
             with self.client.stream("GET", url, headers=headers) as answer:
@@ -93,60 +118,44 @@ class Web:
                         if done > size:
                             raise SourceFailed(f"{place(url)} sends more than the {size} bytes expected")
                         stream.write(chunk)
-                        self.report.progress(done, total=size)
+                        tell(done)
+                        if self.stop.is_set():
+                            raise Cancelled
             if done < size:
                 raise Interrupted(f"the connection ended after {done} of {size} bytes")
 
         self._retried(url, once, lambda: part.stat().st_size if part.exists() else 0)
 
     def _retried(self, url: str, once: Callable[[], T], position: Callable[[], int]) -> T:
-        """Call `once` until it works; only attempts that bring no new byte count. Raises SourceFailed."""
-        best, idle = position(), 0
-
-        def stuck(_state: tenacity.RetryCallState) -> bool:
-            nonlocal best, idle
-            idle = 0 if position() > best else idle + 1
-            best = max(best, position())
-            return idle >= (ATTEMPTS if best else FIRST_ATTEMPTS)
-
-        def tell(state: tenacity.RetryCallState) -> None:
-            pause = state.next_action.sleep if state.next_action else 0
-            error = state.outcome.exception() if state.outcome else None
-            self.report.event("retry", source=self.report.source, reason=_reason(error), pause=round(pause, 1))
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type((httpx.TransportError, Interrupted)),
-            stop=stuck,
-            wait=tenacity.wait_random_exponential(multiplier=0.5, max=self.plan.longest_pause),
-            before_sleep=tell,
-            reraise=True,
-        )
         try:
-            return retrying(once)
-        except (httpx.HTTPError, Interrupted) as error:
-            raise SourceFailed(f"{place(url)} cannot be had: {_reason(error)}") from None
+            return retried(once, position, self.plan, self.report, self.stop)
+        except (httpx.HTTPError, httpx.InvalidURL, Interrupted) as error:
+            raise SourceFailed(f"{place(url)} cannot be had: {reason_of(error)}") from None
 
     def _judge(self, answer: httpx.Response, url: str) -> None:
         """Raise by the status: SourceFailed where trying again cannot help, Interrupted where it can."""
         status = answer.status_code
         if status in (200, 206):
             return
+        if status in (401, 403) and answer.history and _host(str(answer.url)) != _host(url):
+            # The next attempt starts at the source again and is given a new link.
+            raise Interrupted(f"the storage its link leads to answered {status}; the link may be too old")
         if status in (401, 403):
             told = f"it refused the token of the secret '{self.secret}'" if self.secret else "it wants a token"
-            fix = "renew the token or accept the model's terms" if self.secret else "name its secret in token_secret"
-            raise SourceFailed(f"{place(url)} answered {status}: {told}; {fix}")
+            fix = (
+                "renew the token, or accept the model's licence on its page with the token's account"
+                if self.secret
+                else "name its secret in token_secret (a gated model also wants its licence accepted), or correct the"
+                " spelling of its name"
+            )
+            raise Refused(f"{place(url)} answered {status}: {told}; {fix}")
         if status in (404, 410):
             raise SourceFailed(
                 f"{place(url)} answered {status}: no such model, revision or file; check the spelling of the pin"
             )
-        if status == 429 or status >= 500:
-            raise Interrupted(f"it answered {status}")
+        if status in (408, 429) or status >= 500:
+            raise Interrupted(f"it answered {status}", wait_asked(answer.headers.get("retry-after")))
         raise SourceFailed(f"{place(url)} answered {status}")
-
-
-def _reason(error: BaseException | None) -> str:
-    # Transport errors of httpx carry the operating system's words and neither headers nor the redirected URL.
-    return str(error) or type(error).__name__
 
 
 def place(url: str) -> str:
@@ -154,3 +163,8 @@ def place(url: str) -> str:
     parts = urlsplit(url)
     host = parts.hostname or ""
     return f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}{parts.path}"
+
+
+def _host(url: str) -> tuple[str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.hostname, parts.port
