@@ -28,7 +28,7 @@ def resolve_all(client: DockerClient, settings: Settings, console: Console) -> d
     `settings.images` is tried first (recorded by an earlier run, set by the stack, or pinned in the catalogue). Raises
     UserError when one can neither be pulled nor built.
     """
-    roles = sorted({engine.kind for engine in settings.engines.values()} | {settings.gateway.kind, "fetch"})
+    roles = settings.roles()
     target = settings.targets[settings.gateway.target]
     builder = Builder(client, console, target.host if isinstance(target, Docker) else None)
     rows = catalog().images
@@ -52,15 +52,15 @@ def resolve(
         return built
     if published is None:
         why = "no registry offers it" if not row.published else "its digest is not known (make pin looks it up)"
-        console.print(f"  image [bold]{role}[/bold]: built here, because {why}")
+        if row.build:
+            console.print(f"  image [bold]{role}[/bold]: built here, because {why}")
         return builder.build(role, row)
     try:
         with console.status(f"pulling {published}") as status:
             pull(client, published, status.update)
     except RegistrySilent as reason:
-        console.print(
-            f"  image [bold]{role}[/bold]: the registry does not serve it ({reason}); built here from packages"
-        )
+        then = "; built here from packages" if row.build else ""
+        console.print(f"  image [bold]{role}[/bold]: the registry does not serve it ({reason}){then}")
         return builder.build(role, row)
     console.print(f"  image [bold]{role}[/bold]: pulled {published}")
     return published

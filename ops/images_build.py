@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import platform
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from components.catalog import ImageRow
+from components.catalog import ImageRow, catalog
+from ops import images_packages
 from ops.errors import UserError
+from ops.images_content import build_folder, content, further_folders
 from ops.machine import PROJECT
+from tools import bootstrap
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -37,44 +39,84 @@ PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY",
 
 
 class Builder:
-    """Builds images in one Docker engine. `host` is the engine's address, None for the local one."""
+    """Builds images in one Docker engine.
 
-    def __init__(self, client: DockerClient, console: Console, host: str | None = None, images: Path = IMAGES) -> None:
+    `host` is the engine's address, None for the local one; `rows` are the images by role, where parents are found.
+    """
+
+    def __init__(
+        self,
+        client: DockerClient,
+        console: Console,
+        host: str | None = None,
+        images: Path = IMAGES,
+        rows: Mapping[str, ImageRow] | None = None,
+    ) -> None:
         self.client, self.console, self.host, self.images = client, console, host, images
+        self.rows = catalog().images if rows is None else rows
 
-    def content(self, folder: str) -> str:
-        """64 hex characters that change with anything the image is built from, packages of the day excepted."""
-        digest = hashlib.sha256()
-        for part in ("base", folder):
-            for path in sorted(p for p in (self.images / part).rglob("*") if p.is_file()):
-                if "__pycache__" not in path.parts and path.suffix != ".md":
-                    digest.update(f"{path.relative_to(self.images)}\0".encode() + path.read_bytes() + b"\0")
-        return digest.hexdigest()
+    def content(self, row: ImageRow) -> str:
+        """64 hex characters that change with anything the image is built from, its parent included."""
+        return content(row, self.rows, self.images)
 
     def tag(self, role: str, row: ImageRow) -> str:
         """The name of the build this checkout would make."""
-        return f"slm.local/{role}:{row.build_version}-{self.content(row.build)[:8]}"
+        return f"slm.local/{role}:{row.build_version}-{self.content(row)[:8]}"
 
     def present(self, role: str, row: ImageRow) -> str | None:
-        """The id of this checkout's build, when the engine has it."""
+        """The id of this checkout's build, when there can be one and the engine has it."""
+        if row.build is None:
+            return None
         image = self._image(self.tag(role, row))
         return str(image.id) if image else None
 
     def up_to_date(self, row: ImageRow, image: Image) -> bool:
         """False only for an image that this project built from other contents; a site's own image has no such label."""
-        current = self.content(row.build)
+        if row.build is None:
+            return True
+        current = self.content(row)
         return bool((image.labels or {}).get(CONTENT, current) == current)
 
     def build(self, role: str, row: ImageRow) -> str:
         """Build and give the image's id. Raises UserError."""
-        base, tag = self._base(role), self.tag(role, row)
+        base, tag = self._parent(row) or self._base(role), self.tag(role, row)
         with tempfile.TemporaryDirectory(prefix="slm-image-") as scratch:
             context = Path(scratch) / role
-            shutil.copytree(self.images / row.build, context, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(
+                self.images / build_folder(row), context, ignore=shutil.ignore_patterns("__pycache__", ".*")
+            )
+            for further in further_folders(row, self.images):
+                shutil.copytree(further, context / further.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
             if (recipe := context / "build-binary.sh").exists():
                 self._script(f"building the {role} binary", [str(recipe), str(context)])
-            self._dockerfile(context, tag, base, role, self.content(row.build))
+            if (context / images_packages.LIST).exists():
+                self._packages(role, context)
+            self._dockerfile(context, tag, base, role, self.content(row))
         return str(self.client.images.get(tag).id)
+
+    def _parent(self, row: ImageRow) -> str | None:
+        """The tag of this checkout's build of the row's parent, built now where it is missing."""
+        if row.parent is None:
+            return None
+        parent = self.rows[row.parent]
+        if self.present(row.parent, parent) is None:
+            self.build(row.parent, parent)
+        return self.tag(row.parent, parent)
+
+    def _packages(self, role: str, context: Path) -> None:
+        try:
+            uv = images_packages.uv_program()
+        except bootstrap.Stop as error:
+            raise self._failed(f"the Python packages of {role} cannot be installed", [str(error)]) from None
+        if (machine := str(self.client.info()["Architecture"])) != images_packages.MACHINE:
+            raise UserError(
+                f"the image {role} can be built for {images_packages.MACHINE} only; the Docker engine runs {machine}",
+                harm="nothing was deployed",
+                fix=f"give the engine a way to the image's registry, or name a site's own under slm:images.{role}",
+            )
+        command = images_packages.install_command(context, uv)
+        self._script(f"installing the Python packages of {role}", command, images_packages.environment())
+        images_packages.prune(context)
 
     def _dockerfile(self, context: Path, tag: str, base: str, role: str, content: str) -> None:
         arguments = {"BASE": base} | {name: os.environ[name] for name in PROXIES if name in os.environ}
@@ -136,8 +178,8 @@ class Builder:
             self._script("reading package lists", ["apt-get", "-qq", "update"])
             self._script("installing debootstrap", ["apt-get", "-qqy", "install", "debootstrap"])
 
-    def _script(self, what: str, command: list[str]) -> None:
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    def _script(self, what: str, command: list[str], environment: Mapping[str, str] = os.environ) -> None:
+        environment = {**environment, "DEBIAN_FRONTEND": "noninteractive"}
         environment |= {"DOCKER_HOST": self.host} if self.host else {}
         lines: list[str] = []
         with (
@@ -197,7 +239,10 @@ def base_suite(role: str, libc: str | None = None) -> str:
     """The Debian suite of the base image.
 
     Ollama's binary is made on this machine, and a program does not run on an older C library than it was linked with.
+    The packages of llama.cpp can be put on trixie and on nothing older.
     """
+    if role.startswith("llamacpp"):
+        return "trixie"
     found = libc if libc is not None else platform.libc_ver()[1]
     numbers = tuple(int(part) for part in found.split(".") if part.isdecimal())
     return "trixie" if role == "ollama" and numbers > (2, 36) else "bookworm"
