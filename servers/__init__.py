@@ -1,0 +1,1 @@
+"""Server programs that this project writes itself; each runs in an image of its own."""

@@ -1,0 +1,1 @@
+"""The ONNX Runtime server: its package is slm_onnx."""
