@@ -9,6 +9,7 @@ from pathlib import Path
 import pulumi
 
 from components.settings import Settings, SettingsError, from_pulumi_config, passphrase_problem
+from components.sizing import cautions
 from components.targets.placement import Target
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -17,8 +18,8 @@ PROJECT = Path(__file__).resolve().parent.parent
 def read_settings() -> Settings:
     """The stack's settings: its committed file, overlaid by what Pulumi's configuration says.
 
-    Raises pulumi.RunError with every problem found, for what cannot be deployed yet or was never prepared, and in
-    production for a passphrase that protects nothing.
+    Raises pulumi.RunError with every problem found, for what cannot fit, cannot be deployed yet or was never prepared,
+    and in production for a passphrase that protects nothing. What fits only tightly is a warning.
     """
     values = pulumi.runtime.config.CONFIG.get()
     secret_keys = pulumi.runtime.config._SECRET_KEYS.get()
@@ -27,6 +28,8 @@ def read_settings() -> Settings:
         settings.require_deployable(pulumi.get_stack())
     except SettingsError as error:
         raise pulumi.RunError(str(error)) from None
+    for caution in cautions(settings):
+        pulumi.warn(f"sizing: {caution}")
     stack = pulumi.get_stack()
     passphrase = _passphrase()
     problem = passphrase_problem(passphrase) if settings.environment == "prod" and passphrase is not None else None

@@ -4,30 +4,56 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 
 import pulumi
 
 from components.gateway import key_map
+from components.gateway.settings import KEYS_SECRET
+from components.gateway.upstream import BEARER_PREFIX, PLAIN_PREFIX, key_file
+from components.webui.workload import NAME, SECRETS
 
 API_KEYS = "apiKeys"
 """The encrypted configuration value: a JSON object of key id to API key."""
+
+WEBUI_SECRETS = "webuiSecrets"
+"""The encrypted configuration value of a stack with Open WebUI: a JSON object of secret name to content."""
 
 
 class ConfigSecrets:
     """Secrets kept as encrypted values in the stack's Pulumi configuration."""
 
-    def __init__(self, config: pulumi.Config) -> None:
-        self._config = config
-        self._readers: dict[str, Callable[[], pulumi.Output[str]]] = {"gateway-keys": self._gateway_keys}
+    def __init__(self, config: pulumi.Config, *, webui: bool = False) -> None:
+        """`webui`: the stack has a chat page, whose key opens the gateway; without it, a key left over does not."""
+        self._config, self._has_webui = config, webui
+        self._readers: dict[str, Callable[[], pulumi.Output[str]]] = {KEYS_SECRET: self._gateway_keys}
+        self._readers |= {name: partial(self._webui, name) for name in SECRETS.values()}
 
     def content(self, name: str) -> pulumi.Output[str]:
         """The content of the secret file `name`, marked secret.
 
-        Every name but the gateway's keys is a configuration value of that name. Raises pulumi.ConfigMissingError.
+        Every name but our own is a configuration value of that name, which `make secret` sets; of an upstream's key,
+        the file the gateway reads it from is made. Raises pulumi.ConfigMissingError.
         """
+        for prefix, bearer in ((BEARER_PREFIX, True), (PLAIN_PREFIX, False)):
+            if name.startswith(prefix):
+                given = self._config.require_secret(name.removeprefix(prefix))
+                return given.apply(partial(key_file, bearer=bearer))
         reader = self._readers.get(name)
         return reader() if reader else self._config.require_secret(name)
 
     def _gateway_keys(self) -> pulumi.Output[str]:
         # Digests leave this process, never the keys; the result stays secret all the same.
-        return self._config.require_secret(API_KEYS).apply(lambda keys: key_map(json.loads(keys)))
+        keys = self._config.require_secret(API_KEYS)
+        if not self._has_webui:
+            return keys.apply(lambda text: key_map(json.loads(text)))
+        webui = self._config.require_secret(WEBUI_SECRETS)
+        return pulumi.Output.all(keys, webui).apply(lambda both: key_map(_all_keys(*both)))
+
+    def _webui(self, name: str) -> pulumi.Output[str]:
+        return self._config.require_secret(WEBUI_SECRETS).apply(lambda text: str(json.loads(text)[name]))
+
+
+def _all_keys(people: str, webui: str) -> dict[str, str]:
+    """People's keys and the chat page's own, which has an id of its own in logs and limits."""
+    return {**json.loads(people), NAME: json.loads(webui)[SECRETS["api-key"]]}

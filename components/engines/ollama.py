@@ -5,49 +5,62 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Literal, Self
+from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from components.engines.base import Capability, EngineBase
 from components.engines.ollama_environment import refuse_reserved
-from components.engines.units import Duration, Quantity, mebibytes
+from components.engines.ollama_import import digest, import_job, script
+from components.engines.ollama_variants import Variant, check_names, check_templates
+from components.engines.units import Duration
 from components.fetching import fetch_job
-from components.models import Model, ModelName, OllamaSource, Site
-from components.workload import (
-    FILES_DIRECTORY,
-    File,
-    Image,
-    Name,
-    Probe,
-    Resources,
-    Scratch,
-    Value,
-    Volume,
-    Workload,
-)
+from components.footprint import Footprint, mib
+from components.models import Format, Model, ModelName, OllamaSource, Site
+from components.workload import FILES_DIRECTORY, Image, Probe, Resources, Scratch, Volume, Workload
 
-MIB = 1024 * 1024
 STORE = "/models"
-SERVER_MIB = 256
-"""The server itself and its work buffers, which grow with the vocabulary more than with the model (measured)."""
+SERVER_MIB = 160
+REQUEST_MIB = 16
+WORK_SHARE = 0.04
+"""The server and its runner, what each request adds, and work buffers as a share of the weights (measured on a CPU)."""
+
+BATCH = 512
+"""Tokens of a prompt that are computed at once: buffers for them grow with the context."""
+
+CUDA_MIB = 640
+"""What each GPU gives to CUDA itself: the upper end of what is published, not measured here."""
 
 KV_SHARE = {"f16": 1.0, "q8_0": 8.5 / 16, "q4_0": 4.5 / 16}
 """Bits per cached value over 16: the quantised kinds store a 16-bit scale for every 32 values."""
 
 
-class Ollama(Value):
+class Ollama(EngineBase):
     """An Ollama server with one model.
 
     `parallel` requests share the model, each with `context_length` tokens of its own; further ones wait, at most
     `max_queue`. `keep_alive` is how long an idle model stays in memory (-1: for ever), `load_timeout` how long a
-    stalled load may take. `memory` is the hard limit; without it, it is what the model needs. `startup` is the time,
-    in seconds, until the first token must have come.
+    stalled load may take. `variants` are further names of the model, with instructions and parameters of their own.
     """
 
+    formats: ClassVar[tuple[Format, ...]] = ("gguf",)
+    capabilities: ClassVar[frozenset[Capability]] = frozenset(
+        {
+            "chat",
+            "completions",
+            "embeddings",
+            "json_schema",
+            "logprobs",
+            "responses",
+            "seed",
+            "stop",
+            "streaming",
+            "tools",
+        }
+    )
+    _lower: ClassVar[str] = "parallel or context_length"
+
     kind: Literal["ollama"]
-    target: Name
-    model: ModelName
     port: int = Field(11434, ge=1024, le=65535)
     parallel: int = Field(4, ge=1, le=64)
     loaded_models: int = Field(1, ge=1, le=16)
@@ -57,42 +70,55 @@ class Ollama(Value):
     max_queue: int = Field(64, ge=1, le=4096)
     kv_cache_type: Literal["f16", "q8_0", "q4_0"] = "f16"
     load_timeout: Duration = "5m"
-    memory: Quantity | None = None
-    cpus: float = Field(2, gt=0, le=1024)
-    gpus: int = Field(0, ge=0, le=16)
-    startup: int = Field(300, ge=30, le=3600)
-    drain: int = Field(120, ge=1, le=3600)
-    env: dict[str, str] = Field(default_factory=dict)
+    variants: dict[ModelName, Variant] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _settings_agree(self) -> Self:
         refuse_reserved(self.env)
+        check_names(self.variants, self.served_name, self.context_length)
         if self.kv_cache_type != "f16" and not self.flash_attention:
             raise ValueError(f"kv_cache_type {self.kv_cache_type} needs flash_attention: true (or use f16)")
         return self
 
-    def need_mib(self, model: Model) -> int:
-        """Memory in MiB this engine needs for `model`: weights with a fifth on top, all contexts, the server."""
-        cache = self.parallel * self.context_length * model.kv_bytes_per_token * KV_SHARE[self.kv_cache_type]
-        return math.ceil((model.size_bytes * 1.2 + (0 if self.gpus else cache)) / MIB) + SERVER_MIB
+    def roles(self, model: Model) -> tuple[str, ...]:
+        """Its own image, which also imports the weights, and the one that fetches them."""
+        return ("ollama", "fetch")
 
-    def memory_mib(self, model: Model) -> int:
-        """The memory limit in MiB.
+    def footprint(self, model: Model) -> Footprint:
+        """Weights, all contexts, work buffers, and the server itself.
 
-        Raises ValueError with the numbers and the fix when the limit is below what the model needs.
+        On a GPU, buffers for the scores of every token of the vocabulary are taken in full; on a CPU they are only
+        touched for the last token of each prompt. Weights pass through main memory on their way to a GPU.
         """
-        need = self.need_mib(model)
-        if self.memory is None:
-            return math.ceil(need / 128) * 128
-        limit = mebibytes(self.memory)
-        if limit < need:
-            raise ValueError(
-                f"memory limit {self.memory} is below the {need} MiB that {model.name} needs: it would be killed while"
-                f" it loads. That is {model.size_bytes // MIB} MiB of weights x 1.2, {self.parallel} requests x"
-                f" {self.context_length} tokens, and {SERVER_MIB} MiB for the server. Set memory to"
-                f" {math.ceil(need / 128) * 128}Mi, or lower parallel or context_length"
+        size = self.weights_of(model)[1].size_bytes
+        cache = mib(self.parallel * self._cache_bytes(model) * KV_SHARE[self.kv_cache_type])
+        # A mask for every token of the batch; without flash attention, scores for up to eight heads to each cached one.
+        per_token = 6 if self.flash_attention else 6 + 4 * 8 * model.kv_heads
+        buffers = mib(size * WORK_SHARE + BATCH * self.context_length * per_token)
+        server = SERVER_MIB + REQUEST_MIB * self.parallel
+        if self.gpus:
+            scores = mib(BATCH * model.vocabulary * 4)
+            return Footprint(
+                weights_mib=mib(size),
+                kv_cache_mib=cache,
+                overhead_mib=(buffers + scores + CUDA_MIB) * self.gpus,
+                device="vram",
+                host_mib=mib(size) + server + CUDA_MIB,
+                disk_mib=mib(size),
             )
-        return limit
+        return Footprint(
+            weights_mib=mib(size),
+            kv_cache_mib=cache,
+            overhead_mib=buffers + server,
+            host_mib=mib(size) + cache + buffers + server,
+            disk_mib=mib(size),
+        )
+
+    def _cache_bytes(self, model: Model) -> int:
+        """Bytes of one request's cache at 16 bits. Windows keep what is computed at once as well as what they see."""
+        if model.window is None:
+            return model.kv_bytes(self.context_length)
+        return model.model_copy(update={"window": model.window + BATCH}).kv_bytes(self.context_length)
 
     @property
     def paths(self) -> tuple[tuple[str, str], ...]:
@@ -113,9 +139,10 @@ class Ollama(Value):
         """Requests it works on at the same time."""
         return self.parallel
 
-    def served_models(self, model: Model) -> tuple[str, ...]:
-        """The names clients may put in the `model` field."""
-        return (model.name,)
+    @property
+    def truncates_at(self) -> int | None:
+        """Its OpenAI interface drops the oldest messages, then the beginning of the last one, without a word."""
+        return self.context_length
 
     def workload(self, name: str, model: Model, images: Mapping[str, Image], site: Site | None = None) -> Workload:
         """The service and, in its volume, the jobs that fill it. `images` holds the roles `ollama` and `fetch`.
@@ -123,26 +150,19 @@ class Ollama(Value):
         Raises ValueError when model and settings do not fit each other.
         """
         self._check(model)
-        store = Volume(
-            name=f"ollama-{model.pin[:12]}",
-            path=STORE,
-            size_gib=math.ceil(model.size_bytes * 1.2 / MIB) / 1024,
-            keep=True,
-        )
-        fetch = fetch_job(f"{name[:34]}-fetch", model, images["fetch"], store, layout="ollama", site=site)
         forever = "always" if self.keep_alive.startswith("-") else "first"
-        script = f"{FILES_DIRECTORY}/probe.sh"
+        probe = f"{FILES_DIRECTORY}/probe.sh"
         return Workload(
             name=name,
             image=images["ollama"],
             args=("serve",),
             env=self._environment("0.0.0.0") | self.env,
-            files=(_script("http"), _script("probe")),
-            volumes=(store.model_copy(update={"fill": (fetch, self._import(name, model, images["ollama"], store))}),),
+            files=(script("http"), script("probe")),
+            volumes=(self._store(name, model, images, site),),
             scratch=(Scratch(path="/tmp", size_mib=256),),  # noqa: S108
             port=self.port,
             probe=Probe(
-                command=("bash", script, model.name, forever, str(self.startup - 5)),
+                command=("bash", probe, self.served_name, forever, str(self.startup - 5)),
                 interval=3,
                 # The script has shorter limits of its own, but for the first token, which waits for the load.
                 timeout=self.startup,
@@ -154,19 +174,36 @@ class Ollama(Value):
             drain=self.drain,
         )
 
+    def _store(self, name: str, model: Model, images: Mapping[str, Image], site: Site | None) -> Volume:
+        """The volume with weights and names, and the jobs that fill it: one fetches, one gives the names."""
+        key, weights = self.weights_of(model)
+        wanted = self._wanted(model)
+        # Two engines may serve one model under two names, and each puts its own names into its store.
+        own = [digest(self.served_name)[:6]] if self.served_model_name else []
+        store = Volume(
+            name="-".join(["ollama", model.pin(key)[:12], *own]),
+            path=STORE,
+            size_gib=mib(weights.size_bytes * 1.2) / 1024,
+            keep=True,
+            revision=digest(json.dumps(wanted, sort_keys=True))[:12],
+        )
+        fetch = fetch_job(f"{name[:34]}-fetch", model, weights, images["fetch"], store, layout="ollama", site=site)
+        names = [self.served_name, *self.variants]
+        importing = import_job(name, names, wanted, images["ollama"], store, self._environment("127.0.0.1"))
+        return store.model_copy(update={"fill": (fetch, importing)})
+
     def _check(self, model: Model) -> None:
-        if not model.file.endswith(".gguf"):
-            raise ValueError(f"model '{model.name}': Ollama serves GGUF files, and {model.file} is none")
         if self.context_length > model.context_length:
             raise ValueError(
                 f"context_length {self.context_length} is more than the {model.context_length} tokens that {model.name}"
                 f" was made for: answers degrade beyond it. Set at most {model.context_length}"
             )
-        if model.template is None and not all(isinstance(s, OllamaSource) for s in model.sources):
+        if model.template is None and not all(isinstance(s, OllamaSource) for s in self.weights_of(model)[1].sources):
             raise ValueError(
                 f"model '{model.name}': Ollama takes no chat template from a GGUF file, so chats would run without"
                 " roles or system prompt. Set the model's template (chatml-tools, or a Go template)"
             )
+        check_templates(self.variants, model)
 
     def _environment(self, host: str) -> dict[str, str]:
         return {
@@ -182,32 +219,24 @@ class Ollama(Value):
             "OLLAMA_MAX_QUEUE": str(self.max_queue),
             "OLLAMA_KV_CACHE_TYPE": self.kv_cache_type,
             "OLLAMA_LOAD_TIMEOUT": self.load_timeout,
+            # Servers since 0.33 hand these to llama-server, whose own defaults (8 GiB of old prompts, copies of sliding
+            # windows) would grow past the memory limit until the kernel kills it.
+            "LLAMA_ARG_CACHE_RAM": "0",
+            "LLAMA_ARG_CTX_CHECKPOINTS": "0",
             "GIN_MODE": "release",
             "HOME": "/tmp",  # noqa: S108
         }
 
-    def _import(self, name: str, model: Model, image: Image, store: Volume) -> Workload:
-        """The job that gives the fetched blob its name and chat template, on the same volume, without a way out."""
+    def served_models(self, model: Model) -> tuple[str, ...]:
+        """The names clients may put in the `model` field: the model's own, and its variants."""
+        return (self.served_name, *self.variants)
+
+    def _wanted(self, model: Model) -> list[dict[str, object]]:
+        """What is asked of Ollama's API to make the model, and then each variant of it."""
         # Left alone, Ollama starts a thread per core of the machine, and a CPU limit then makes them wait in turns.
-        wanted: dict[str, object] = {"model": model.name, "parameters": {"num_thread": math.ceil(self.cpus)}}
+        threads = math.ceil(self.cpus)
+        base: dict[str, object] = {"model": self.served_name, "parameters": {"num_thread": threads}}
         if model.template is not None:
-            wanted["template"] = model.template_text
-        wanted["stream"] = False
-        return Workload(
-            name=f"{name[:33]}-import",
-            image=image,
-            command=("bash", f"{FILES_DIRECTORY}/import.sh", model.name),
-            env={k: v for k, v in self._environment("127.0.0.1").items() if k in IMPORT_ENVIRONMENT},
-            files=(_script("http"), _script("import"), File(name="create.json", content=json.dumps(wanted))),
-            volumes=(store.model_copy(update={"read_only": False}),),
-            scratch=(Scratch(path="/tmp", size_mib=64),),  # noqa: S108
-            resources=Resources(memory_mib=1024, cpus=1),
-            deadline=3600,
-        )
-
-
-IMPORT_ENVIRONMENT = {"OLLAMA_HOST", "OLLAMA_MODELS", "OLLAMA_NOPRUNE", "OLLAMA_NO_CLOUD", "GIN_MODE", "HOME"}
-
-
-def _script(part: str) -> File:
-    return File(name=f"{part}.sh", content=Path(__file__).with_name(f"ollama_{part}.sh").read_text())
+            base["template"] = model.template_text
+        base["stream"] = False
+        return [base, *(v.wanted(name, self.served_name, threads) for name, v in self.variants.items())]

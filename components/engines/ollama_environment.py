@@ -21,6 +21,8 @@ RESERVED = {
     "OLLAMA_NOPRUNE": "the weights are mounted read-only",
     "OLLAMA_NO_CLOUD": "cloud features stay off",
     "OLLAMA_REMOTES": "cloud features stay off",
+    "LLAMA_ARG_CACHE_RAM": "the memory limit does not count it",
+    "LLAMA_ARG_CTX_CHECKPOINTS": "the memory limit does not count them",
     "OLLAMA_ORIGINS": "origins are the gateway's: set gateway.origins",
     "OLLAMA_DEBUG_LOG_REQUESTS": "it writes prompts to the log",
     "HOME": "the root file system is read-only",

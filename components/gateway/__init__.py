@@ -2,9 +2,10 @@
 
 from components.gateway.keys import key_map
 from components.gateway.limits import Limits
-from components.gateway.render import render
+from components.gateway.render import inside_url, render
 from components.gateway.route import Route
 from components.gateway.settings import Gateway, Tls
+from components.gateway.upstream import Upstream
 from components.gateway.workload import workload
 
-__all__ = ["Gateway", "Limits", "Route", "Tls", "key_map", "render", "workload"]
+__all__ = ["Gateway", "Limits", "Route", "Tls", "Upstream", "inside_url", "key_map", "render", "workload"]

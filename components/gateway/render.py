@@ -13,12 +13,19 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from components.gateway.errors import Refusal, quote, refusals
+from components.gateway.fields import BYTES_PER_TOKEN, RULES, rules_for, too_long
 from components.gateway.route import Route, check
 from components.gateway.settings import Gateway
 from components.workload import FILES_DIRECTORY
 
 PORT = 8080
 """Where the gateway listens inside its container; the only port a target may publish."""
+
+NAME = "gateway"
+"""The workload's name, which is its host name for other workloads of the stack."""
+
+PLAIN_PORT = 8081
+"""The same interface without TLS for workloads of the stack, which reach it by a name no certificate has."""
 
 INTERNAL_PORT = 8404
 """`/metrics` and `/healthz`, without a key: never published."""
@@ -62,13 +69,16 @@ _LOG_FIELDS = (
 )
 
 
-def render(gateway: Gateway, routes: Sequence[Route], resolver: str = DOCKER_RESOLVER) -> str:
+def render(
+    gateway: Gateway, routes: Sequence[Route], resolver: str = DOCKER_RESOLVER, *, called_inside: bool = False
+) -> str:
     """haproxy.cfg for HAProxy 2.6 and later.
 
     `resolver` is the name server, `host:port`, that knows the engines' names; they are looked up again every second,
     so an engine may be started later than the gateway and may move. GET paths of engines (which carry no model) go
-    to the first route that lists them; `/v1/models` is answered by the gateway. Should a body have two `model`
-    fields, the first decides.
+    to the first route that lists them; `/v1/models` is answered by the gateway. `called_inside`: a workload of the
+    stack calls it as well, by its name and, where the published port has TLS, on PLAIN_PORT. Should a body have two
+    `model` fields, the first decides.
 
     Raises ValueError when there is no route, when two of them have the same name or model, or when `resolver` is no
     address.
@@ -88,7 +98,7 @@ def render(gateway: Gateway, routes: Sequence[Route], resolver: str = DOCKER_RES
     )
     return _template().render(
         limits=limits,
-        hosts=gateway.hosts,
+        hosts=(*gateway.hosts, NAME) if called_inside else gateway.hosts,
         origins=gateway.origins,
         routes=routes,
         errors=errors,
@@ -96,6 +106,7 @@ def render(gateway: Gateway, routes: Sequence[Route], resolver: str = DOCKER_RES
         resolver=resolver,
         port=PORT,
         internal_port=INTERNAL_PORT,
+        plain_port=PLAIN_PORT if called_inside and gateway.tls else None,
         metrics_connections=METRICS_CONNECTIONS,
         reload_grace=RELOAD_GRACE_SECONDS,
         threads=max(1, math.ceil(gateway.cpus)),
@@ -105,10 +116,19 @@ def render(gateway: Gateway, routes: Sequence[Route], resolver: str = DOCKER_RES
         kept_headers="|".join(KEPT_HEADERS),
         posts=sorted({path for r in routes for method, path in r.paths if method == "POST"}),
         gets=_gets(routes),
-        model_list=quote(json.dumps({"object": "list", "data": [_model(r) for r in routes]})),
-        model_pages=[(r.model, quote(json.dumps(_model(r)))) for r in routes],
+        model_list=quote(json.dumps({"object": "list", "data": [_model(m) for r in routes for m in r.models]})),
+        model_pages=[(m, quote(json.dumps(_model(m)))) for r in routes for m in r.models],
         unknown_model=_unknown_model(routes),
+        rules=[rule for rule in RULES if not rule.capability],
+        rules_for=rules_for,
+        too_long=too_long,
+        bytes_per_token=BYTES_PER_TOKEN,
     )
+
+
+def inside_url(gateway: Gateway) -> str:
+    """Where workloads of the stack find the gateway's interface, ending in /v1."""
+    return f"http://{NAME}:{PLAIN_PORT if gateway.tls else PORT}/v1"
 
 
 def _gets(routes: Sequence[Route]) -> list[tuple[str, str]]:
@@ -121,13 +141,13 @@ def _gets(routes: Sequence[Route]) -> list[tuple[str, str]]:
     return sorted(owners.items())
 
 
-def _model(route: Route) -> dict[str, Any]:
+def _model(model: str) -> dict[str, Any]:
     # When a model was made is not known here; clients require the field and nobody reads it.
-    return {"id": route.model, "object": "model", "created": 0, "owned_by": "slm"}
+    return {"id": model, "object": "model", "created": 0, "owned_by": "slm"}
 
 
 def _unknown_model(routes: Sequence[Route]) -> str:
-    deployed = ", ".join(r.model for r in routes)
+    deployed = ", ".join(m for r in routes for m in r.models)
     refusal = Refusal(404, "model_not_found", f"ASKED is not deployed here; deployed: {deployed}", param="model")
     asked = "%[var(txn.model),bytes(0,100),json(utf8s)]"
     return refusal.deny_formatted(refusal.body.replace("%", "%%").replace("ASKED", asked, 1))

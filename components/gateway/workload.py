@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from components.gateway.render import DOCKER_RESOLVER, INTERNAL_PORT, PORT, render
+from components.gateway.render import DOCKER_RESOLVER, INTERNAL_PORT, NAME, PORT, render
 from components.gateway.route import Route
 from components.gateway.settings import KEYS_SECRET, Gateway
 from components.workload import FILES_DIRECTORY, File, Image, Probe, Resources, SecretFile, Workload
-
-NAME = "gateway"
 
 _CONFIG = "haproxy.cfg"
 
@@ -20,8 +18,15 @@ _HEALTH = (
 )
 
 
-def workload(gateway: Gateway, routes: Sequence[Route], image: Image, resolver: str = DOCKER_RESOLVER) -> Workload:
-    """The gateway in front of `routes`. `resolver` as in `render`.
+def workload(
+    gateway: Gateway,
+    routes: Sequence[Route],
+    image: Image,
+    resolver: str = DOCKER_RESOLVER,
+    *,
+    called_inside: bool = False,
+) -> Workload:
+    """The gateway in front of `routes`. `resolver` and `called_inside` as in `render`.
 
     SIGUSR2 makes it read its files again without dropping a connection: old and new keys, routes and certificates
     swap at one instant, and running answers finish in the old process. Counters of limits start anew then.
@@ -31,13 +36,21 @@ def workload(gateway: Gateway, routes: Sequence[Route], image: Image, resolver: 
     if gateway.tls:
         secrets.append(SecretFile(name="tls.pem", secret=gateway.tls.certificate))
         secrets.append(SecretFile(name="tls.pem.key", secret=gateway.tls.key))
+    files = [File(name=_CONFIG, content=render(gateway, routes, resolver, called_inside=called_inside))]
+    for route in routes:
+        if upstream := route.upstream:
+            if upstream.secret:
+                secrets.append(SecretFile(name=upstream.key_name(route.name), secret=upstream.secret))
+            if upstream.ca_certificates:
+                files.append(File(name=upstream.ca_name(route.name), content=upstream.ca_certificates))
     return Workload(
         name=NAME,
         image=image,
         command=("haproxy",),
         args=("-W", "-db", "-f", f"{FILES_DIRECTORY}/{_CONFIG}"),
-        files=(File(name=_CONFIG, content=render(gateway, routes, resolver)),),
+        files=tuple(files),
         secrets=tuple(secrets),
+        egress=any(route.upstream for route in routes),
         port=PORT,
         probe=Probe(command=("bash", "-c", _HEALTH), interval=5, timeout=5, retries=3, startup=30),
         resources=Resources(memory_mib=gateway.memory_mib, cpus=gateway.cpus, pids=128),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from components.catalog import catalog
+from components.engines.base import EngineBase
 from components.settings.image_rules import image_problem
 from components.settings.problems import Problem, path_of, unknown
 
@@ -24,7 +25,9 @@ ON_KUBERNETES = ("vllm", "ollama")
 
 def cross_references(settings: Settings) -> list[Problem]:
     """Every disagreement between the parts of `settings`."""
-    return [*_targets(settings), *_engines(settings), *_served_names(settings), *_images(settings)]
+    found = [*_targets(settings), *_engines(settings), *_served_names(settings), *_images(settings)]
+    # Which models can chat is known only once engines and models fit together.
+    return found or list(_webui(settings))
 
 
 def _targets(settings: Settings) -> Iterator[Problem]:
@@ -43,17 +46,23 @@ def _engines(settings: Settings) -> Iterator[Problem]:
     for name, engine in settings.engines.items():
         here = ("engines", name)
         target = settings.targets.get(engine.target)
-        model = settings.models.get(engine.model)
         if target is None:
             yield Problem(path_of((*here, "target")), *unknown("target", engine.target, settings.targets))
         else:
             if target.kind != "docker" and name in ON_KUBERNETES:
                 harm = f"name '{name}' makes Kubernetes inject {name.upper()}_PORT, which the engine reads as its own"
                 yield Problem(path_of(here), harm, "choose another name")
-            if engine.gpus > target.gpus:
+            if isinstance(engine, EngineBase) and engine.gpus > target.gpus:
                 has = f"has {target.gpus}" if target.gpus else "has no GPU"
                 fix = f"set gpus of the target, or gpus: {target.gpus} here"
                 yield Problem(path_of((*here, "gpus")), f"wants {engine.gpus}, and target '{engine.target}' {has}", fix)
+        if not isinstance(engine, EngineBase):
+            continue
+        for field, control, harm in engine.deviations:
+            if not any(e.control == control and e.resource == name for e in settings.security.exceptions):
+                fix = f"remove it, or add to security.exceptions: control {control}, resource {name}, reason, expires"
+                yield Problem(path_of((*here, field)), harm, fix)
+        model = settings.models.get(engine.model)
         if model is None:
             yield Problem(path_of((*here, "model")), *unknown("model", engine.model, settings.models))
             continue
@@ -74,9 +83,31 @@ def _engines(settings: Settings) -> Iterator[Problem]:
 def _served_names(settings: Settings) -> Iterator[Problem]:
     served: dict[str, str] = {}
     for name, engine in settings.engines.items():
-        if (first := served.setdefault(engine.model, name)) != name:
-            harm = f"model '{engine.model}' is already served by engine '{first}': the gateway routes by model"
-            yield Problem(path_of(("engines", name, "model")), harm, "choose another model, or remove one engine")
+        for model in (engine.served_name, *getattr(engine, "variants", ())):
+            if (first := served.setdefault(model, name)) != name:
+                harm = f"model '{model}' is already served by engine '{first}': the gateway routes by model"
+                fix = "set served_model_name to another name, choose another model, or remove one engine"
+                yield Problem(path_of(("engines", name, "model")), harm, fix)
+
+
+def _webui(settings: Settings) -> Iterator[Problem]:
+    webui, here = settings.webui, "webui"
+    if webui is None:
+        return
+    if webui.target not in settings.targets:
+        yield Problem(path_of((here, "target")), *unknown("target", webui.target, settings.targets))
+    elif webui.target != settings.gateway.target:
+        harm = f"no backend: it asks the gateway by name, and that is on target '{settings.gateway.target}'"
+        yield Problem(path_of((here, "target")), harm, f"set target: {settings.gateway.target}")
+    if here in settings.engines:
+        yield Problem(path_of(("engines", here)), "the web page is called so already", "choose another name")
+    if (webui.bind, webui.port) == (settings.gateway.bind, settings.gateway.port):
+        yield Problem(path_of((here, "port")), f"{webui.port} is the gateway's port already", "choose another port")
+    if not (models := settings.chat_models()):
+        harm = "no backend: no engine serves a model that can hold a conversation"
+        yield Problem(path_of((here,)), harm, "add an engine with an instruct model, or remove webui")
+    elif webui.model and webui.model not in models:
+        yield Problem(path_of((here, "model")), *unknown("served model", webui.model, models))
 
 
 def _images(settings: Settings) -> Iterator[Problem]:

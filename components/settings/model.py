@@ -8,25 +8,30 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from components.catalog import catalog
-from components.engines import Engine
+from components.engines import Engine, External, HostedEngine
+from components.engines.base import EngineBase
 from components.gateway import Gateway
 from components.models import Model, ModelName, Site
-from components.settings.cross_references import cross_references
+from components.settings.cross_references import SOME_IMAGE, cross_references
 from components.settings.image_rules import reference_problem
 from components.settings.kinds import named_kind
 from components.settings.problems import CrossReferenceError, Problem, SettingsError
 from components.settings.schema_walk import standard
+from components.sizing import misfits
 from components.targets.spec import TargetSpec
-from components.workload import Image, Name, Value
+from components.webui import WebUi
+from components.workload import Image, Name, Value, Volume, Workload
 
 SCHEMA_VERSION = 1
 """Version of the description's form; raised when an older file would mean something else."""
 
-PLANNED_ENGINES = ("vllm", "onnx", "llamacpp")
+PLANNED_ENGINES: tuple[str, ...] = ()
 """Kinds of engine that are known words and not built yet."""
 
 LAST_CONTROL = 72
 """Controls are numbered 1 to this in docs/security.md."""
+
+CHAT = "/v1/chat/completions"
 
 Registry = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$")]
 
@@ -97,6 +102,7 @@ class Settings(Value):
     targets: dict[Name, TargetEntry] = Field(min_length=1)
     engines: Annotated[dict[Name, EngineEntry], BeforeValidator(_at_least_one)]
     gateway: Gateway
+    webui: WebUi | None = None
     models: dict[ModelName, Model] = Field(default_factory=lambda: dict(catalog().models))
     images: dict[Name, ImageEntry] = Field(default_factory=dict)
     security: Security = Security()
@@ -118,8 +124,44 @@ class Settings(Value):
         return self
 
     def model_of(self, engine: str) -> Model:
-        """The model an engine serves. Raises KeyError for a name that is no engine."""
-        return self.models[self.engines[engine].model]
+        """The model a hosted engine serves. Raises KeyError for a name that is none of `hosted`."""
+        return self.models[self.hosted[engine].model]
+
+    @property
+    def hosted(self) -> dict[str, HostedEngine]:
+        """The engines this stack runs itself; an external one has no container, no weights and no memory here."""
+        return {name: engine for name, engine in self.engines.items() if isinstance(engine, EngineBase)}
+
+    def workload_of(self, engine: str) -> Workload:
+        """What a hosted engine is made of. Raises KeyError for a name that is none of `hosted`."""
+        return self.hosted[engine].workload(engine, self.model_of(engine), self.images, self.site)
+
+    def volumes(self) -> list[Volume]:
+        """Every volume the engines need, each once; images that are not known yet do not matter for them."""
+        images = {role: self.images.get(role, SOME_IMAGE) for role in self.roles()}
+        known = self.model_copy(update={"images": images})
+        return list({v.name: v for name in self.hosted for v in known.workload_of(name).filled_volumes}.values())
+
+    def roles(self) -> list[str]:
+        """The roles of the images this stack needs, sorted."""
+        engines = {role for name, engine in self.hosted.items() for role in engine.roles(self.model_of(name))}
+        return sorted(engines | {self.gateway.kind} | ({"webui"} if self.webui else set()))
+
+    def chat_models(self) -> list[str]:
+        """The names under which models that can hold a conversation are served, in the order of the engines."""
+        named = [(name, engine) for name, engine in self.engines.items() if ("POST", CHAT) in engine.paths]
+        talking = [(n, e) for n, e in named if n not in self.hosted or "chat" in self.model_of(n).capabilities]
+        own = {n: e.served_models(self.model_of(n)) for n, e in self.hosted.items()}
+        return [served for n, e in talking for served in own.get(n, (e.served_name,))]
+
+    def secret_names(self) -> list[str]:
+        """Names of the secrets that a person gives: tokens of hubs, keys of external engines, certificates."""
+        jobs = [job for volume in self.volumes() for job in volume.fill]
+        named = [secret.secret for job in jobs for secret in job.secrets]
+        named += [e.key_secret for e in self.engines.values() if isinstance(e, External) and e.key_secret]
+        for tls in (self.gateway.tls, self.webui.tls if self.webui else None):
+            named += [tls.certificate, tls.key] if tls else []
+        return list(dict.fromkeys(named))
 
     def unsupported(self) -> list[str]:
         """One sentence for each part of a valid description that this version cannot deploy."""
@@ -136,19 +178,24 @@ class Settings(Value):
         images = [
             f"image '{role}' ({row.repository}:{row.tag}) has no digest"
             for role, row in rows.items()
-            if row.published and role not in self.images
+            if role in self.roles() and row.published and role not in self.images
         ]
-        models = [self.models[name] for name in sorted({engine.model for engine in self.engines.values()})]
-        return images + [reason.removesuffix(" (fix: make pin)") for m in models for reason in m.unpinned_reasons()]
+        served = [(self.model_of(name), engine) for name, engine in self.hosted.items()]
+        reasons = [reason for m, engine in served for reason in m.unpinned_reasons([engine.weights_of(m)[0]])]
+        return images + [reason.removesuffix(" (fix: make pin)") for reason in dict.fromkeys(reasons)]
 
     def refusals(self, stack: str) -> list[str]:
-        """Why this description must not be deployed: `unsupported`, and in production whatever is not pinned."""
+        """Why this description must not be deployed: `unsupported`, what cannot fit, and in production the unpinned."""
         loose = self.unpinned() if self.environment == "prod" else []
-        return self.unsupported() + [f"{reason}: refused in production — make pin STACK={stack}" for reason in loose]
+        return (
+            self.unsupported()
+            + misfits(self)
+            + [f"{reason}: refused in production — make pin STACK={stack}" for reason in loose]
+        )
 
     def unprepared(self) -> list[str]:
         """Roles whose image is neither recorded on this machine nor pinned, so that nothing can be started from it."""
-        return [role for role in catalog().images if role not in self.images]
+        return [role for role in self.roles() if role not in self.images]
 
     def require_deployable(self, stack: str) -> None:
         """Raise SettingsError when `refusals` has any."""

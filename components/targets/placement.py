@@ -27,11 +27,16 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Placement:
-    """How one workload is placed: its parent in the resource tree, its secrets, and whether it is exposed."""
+    """How one workload is placed: its parent in the resource tree, its secrets, and whether it is exposed.
+
+    `among_engines` False keeps it where only other exposed workloads are: it reaches the gateway and no engine, and
+    asks no name server outside.
+    """
 
     parent: pulumi.Resource
     secrets: Secrets
     exposure: Exposure | None = None
+    among_engines: bool = True
 
 
 class Target(Protocol):

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from components.catalog.hardware import hardware
 from components.workload import Name, Value
 
 HostKey = Annotated[str, StringConstraints(strip_whitespace=True)]
@@ -30,7 +31,9 @@ class Docker(Value):
 
     `host` is `unix:///path` or `ssh://user@host[:port]`; without it, the engine that the DOCKER_HOST variable or the
     usual socket names. `host_key` pins the SSH host: `ssh-ed25519 AAAA…`, one line of its /etc/ssh/*.pub.
-    `key_file` is the private key's path; without it, the SSH agent is asked.
+    `key_file` is the private key's path; without it, the SSH agent is asked. `gpu` (a row of the catalogue's
+    gpus.toml), `memory_gib` and `disk_gib` describe the host, so that what cannot fit is refused before anything is
+    deployed; without them, `up` looks at the host itself, and a GPU's memory is judged by nobody.
     """
 
     kind: Literal["docker"] = "docker"
@@ -38,6 +41,9 @@ class Docker(Value):
     host_key: HostKey | None = None
     key_file: FilePath | None = None
     gpus: int = Field(0, ge=0, le=64, description="NVIDIA GPUs that containers of this host may use")
+    gpu: str | None = Field(None, description="name of each of these GPUs in the catalogue, such as RTX-4060")
+    memory_gib: float | None = Field(None, gt=0, description="main memory of the host")
+    disk_gib: float | None = Field(None, gt=0, description="disk space that weights may take")
 
     @field_validator("host")
     @classmethod
@@ -70,6 +76,14 @@ class Docker(Value):
                 "after comparing its fingerprint on the host: 'ssh-ed25519 AAAA…'"
             )
         return key
+
+    @model_validator(mode="after")
+    def _gpu_is_known(self) -> Self:
+        if self.gpu is not None and self.gpu not in (known := hardware().gpus):
+            raise ValueError(f"gpu '{self.gpu}' is not in the catalogue — use one of {', '.join(known)}")
+        if self.gpu is not None and self.gpus == 0:
+            raise ValueError(f"gpu says that this host has a {self.gpu}, and gpus says it has none — set gpus: 1")
+        return self
 
     @model_validator(mode="after")
     def _ssh_is_pinned(self) -> Self:

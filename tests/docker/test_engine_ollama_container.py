@@ -15,6 +15,7 @@ import pytest
 from docker.models.containers import Container
 from rich.console import Console
 
+from bench.calibrate import GOAL, asker, markdown, measure
 from components.catalog import catalog
 from components.engines.ollama import Ollama
 from components.models import Model
@@ -160,7 +161,7 @@ def test_tokens_are_streamed_one_after_the_other(served: Served) -> None:
 def test_there_is_one_copy_of_the_weights(served: Served) -> None:
     code, output = served.shell("du -sb /models | cut -f1")
     assert code == 0
-    assert int(output) < served.model.size_bytes * 1.01
+    assert int(output) < next(iter(served.model.weights.values())).size_bytes * 1.01
 
 
 def test_it_runs_without_rights_on_a_read_only_root_and_read_only_weights(served: Served) -> None:
@@ -251,3 +252,11 @@ def test_fault_8_it_starts_again_from_the_volume_without_any_network(served: Ser
     served.container.restart(timeout=10)
     health(served.container, "healthy", 60)
     assert served.ask(QUESTION)["message"]["content"].strip() == "80"
+
+
+def test_it_takes_no_more_memory_than_predicted_and_not_much_less(served: Served) -> None:
+    # Long enough for several batches; every context is there from the start, however little of it is filled.
+    ask = asker(f"{served.url}/v1", MODEL)
+    row = measure(served.engine, "ollama", served.model, served.container, ask, fill=0.2)
+    print(markdown([row]))
+    assert 0 <= row.error <= GOAL

@@ -23,10 +23,11 @@ from rich.console import Console
 from components.catalog import catalog
 from components.engines.onnx import Onnx
 from components.models import Model
-from components.workload import Volume, Workload
+from components.workload import Workload
 from ops.images_build import Builder
 from ops.site import discover
-from tests.docker.container_harness import PREFIX, container, health, remove_volume, run_job, volume
+from tests.docker.container_harness import PREFIX, container, health, remove_volume, volume
+from tests.docker.shared_weights import SharedWeights
 from tests.unit.models_samples import HUB
 
 pytestmark = pytest.mark.docker
@@ -221,27 +222,16 @@ def test_a_provider_that_is_missing_is_named(client: docker.DockerClient, images
 
 
 @pytest.fixture(scope="module")
-def real(client: docker.DockerClient, images: dict[str, str], inner: str) -> Iterator[str]:
+def real(
+    client: docker.DockerClient, images: dict[str, str], inner: str, shared_weights: SharedWeights
+) -> Iterator[str]:
     """The development stack's own model, fetched and converted by the jobs its volumes name."""
     model = catalog().models[REAL]
     engine = Onnx.model_validate({"kind": "onnx", "target": "local", "model": REAL})
     images = images | {role: image(client, role) for role in engine.roles(model)}
     workload = engine.workload("chat", model, images, discover())
     with ExitStack() as stack:
-        volumes: dict[str, str] = {}
-
-        def fill(wanted: Volume) -> None:
-            if wanted.name in volumes:
-                return
-            name = f"{PREFIX}-{wanted.name}"
-            volumes[wanted.name] = stack.enter_context(volume(client, name, images["fetch"], wanted.path))
-            for job in wanted.fill:
-                for origin in job.volumes:
-                    fill(origin)
-                code, _, errors = run_job(client, job, volumes, "bridge" if job.egress else "none")
-                assert code == 0, errors
-
-        fill(workload.volumes[0])
+        volumes = shared_weights.of(workload)
         stack.callback(remove_volume, client, f"{PREFIX}-onnx-real-files")
         created = stack.enter_context(container(client, workload, f"{PREFIX}-onnx-real", volumes, inner))
         created.start()

@@ -12,9 +12,9 @@ from pathlib import Path
 import httpx
 import pytest
 from docker.models.networks import Network
-from gateway_harness import CHAT, KEYS, MODEL, QUICK, Running, body, bridge, gateway, image, start, until
 
 from components.gateway import Route
+from tests.docker.gateway_harness import CHAT, KEYS, MODEL, QUICK, Running, body, bridge, gateway, image, start, until
 
 pytestmark = pytest.mark.docker
 

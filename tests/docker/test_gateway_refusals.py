@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
-from gateway_harness import CHAT, KEYS, MODEL, Running, body, gateway
 
 from components.gateway import Limits
+from tests.docker.gateway_harness import CHAT, KEYS, MODEL, Running, body, gateway
 
 pytestmark = pytest.mark.docker
 

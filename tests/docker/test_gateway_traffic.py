@@ -19,9 +19,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from gateway_harness import CHAT, KEYS, MODEL, QUICK, Running, body, gateway, until
 
 from components.gateway import Limits, Tls, workload
+from tests.docker.gateway_harness import CHAT, KEYS, MODEL, QUICK, Running, body, gateway, until
 
 pytestmark = pytest.mark.docker
 
@@ -169,7 +169,9 @@ def test_the_openai_client_works_and_gets_its_own_kinds_of_errors(running: Runni
     with client(KEYS["alice"]) as good, client("x" * 40) as bad:
         assert [m.id for m in good.models.list()] == [MODEL]
         assert good.models.retrieve(MODEL).id == MODEL
-        chunks = good.chat.completions.create(model=MODEL, messages=[], stream=True, extra_body={"n": 3, "pause": 0})
+        chunks = good.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "x"}], stream=True, extra_body={"n": 3, "pause": 0}
+        )
         assert len(list(chunks)) == 3
         with pytest.raises(openai.AuthenticationError, match="No valid API key"):
             bad.models.list()

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from components.engines.ollama import Ollama
 from components.models import Model
 from components.workload import Workload
-from tests.unit.models_samples import HUB, LIBRARY, model
+from tests.unit.models_samples import HUB, LIBRARY, gguf, model
 
 pytestmark = pytest.mark.unit
 
@@ -99,8 +99,9 @@ def test_a_file_without_template_is_refused_because_chats_would_run_raw() -> Non
 
 
 def test_other_formats_than_gguf_are_refused() -> None:
-    with pytest.raises(ValueError, match="Ollama serves GGUF files"):
-        workload(model(file="model.safetensors", sources=[HUB | {"file": "model.safetensors"}]))
+    folder = gguf(file="model.safetensors", sources=[HUB | {"file": None}]) | {"format": "safetensors"}
+    with pytest.raises(ValueError, match=r"has no weights as gguf for cpu; it has bf16 \(safetensors\)"):
+        workload(model(weights={"bf16": folder}))
 
 
 def test_a_context_beyond_the_models_own_is_refused_with_both_numbers() -> None:
@@ -109,25 +110,58 @@ def test_a_context_beyond_the_models_own_is_refused_with_both_numbers() -> None:
 
 
 def test_without_a_memory_setting_the_limit_is_what_the_model_needs() -> None:
-    # 500 MB x 1.2 + 4 x 4096 x 12 KiB + 256 MiB = 573 + 192 + 256 MiB, in steps of 128.
-    assert ollama().need_mib(model()) == 1021
+    # 500 MB + 4 x 4096 x 12 KiB + buffers (4 % of the weights, 512 x 4096 x 6 bytes) + 160 + 4 x 16 MiB, steps of 128.
+    assert ollama().footprint(model()).host_mib == 477 + 192 + 32 + 224
     assert workload().resources.memory_mib == 1024
 
 
 def test_bad_config_35_a_limit_below_the_need_is_refused_with_the_numbers_and_the_fix() -> None:
-    with pytest.raises(ValueError, match=r"memory limit 512Mi is below the 1021 MiB that tiny-0.5b needs") as refused:
+    with pytest.raises(ValueError, match=r"memory limit 512Mi is below the 925 MiB that tiny-0.5b needs") as refused:
         workload(memory="512Mi")
-    assert "476 MiB of weights x 1.2" in str(refused.value)
-    assert "4 requests x 4096 tokens" in str(refused.value)
+    assert "477 MiB of weights, 192 MiB of key-value cache" in str(refused.value)
+    assert "or lower parallel or context_length" in str(refused.value)
     assert "Set memory to 1024Mi" in str(refused.value)
     assert workload(memory="1024Mi").resources.memory_mib == 1024
 
 
 def test_a_quantised_cache_needs_less_memory_and_more_requests_need_more() -> None:
-    need = ollama().need_mib(model())
-    assert ollama(kv_cache_type="q8_0").need_mib(model()) < need
-    assert ollama(parallel=8).need_mib(model()) > need
-    assert ollama(gpus=1).need_mib(model()) < need
+    need = ollama().footprint(model()).host_mib
+    assert ollama(kv_cache_type="q8_0").footprint(model()).host_mib < need
+    assert ollama(parallel=8).footprint(model()).host_mib > need
+    assert ollama(gpus=1, parallel=64).footprint(model()).host_mib < ollama(parallel=64).footprint(model()).host_mib
+
+
+def test_what_a_gpu_holds_is_more_than_what_a_cpu_would() -> None:
+    gpu, cpu = ollama(gpus=1).footprint(model()), ollama().footprint(model())
+    assert (gpu.device, cpu.device) == ("vram", "ram")
+    assert gpu.device_mib > cpu.device_mib
+    # Buffers and CUDA are on each of several GPUs; weights and cache are divided among them.
+    two = ollama(gpus=2).footprint(model())
+    assert two.overhead_mib == 2 * gpu.overhead_mib
+    assert two.weights_mib + two.kv_cache_mib == gpu.weights_mib + gpu.kv_cache_mib
+
+
+def test_without_flash_attention_buffers_grow_with_the_context() -> None:
+    def overhead(**settings: Any) -> int:
+        return ollama(**settings).footprint(model()).overhead_mib
+
+    grown = overhead(context_length=32_768) - overhead()
+    assert overhead(context_length=32_768, flash_attention=False) - overhead(flash_attention=False) > 5 * grown
+
+
+def test_a_sliding_window_is_counted_with_what_is_computed_at_once() -> None:
+    windowed = model(window=1024, full_attention_layers=4)
+    cache = ollama(parallel=1, context_length=8192).footprint(windowed).kv_cache_mib
+    layer = windowed.kv_bytes_per_token // windowed.layers
+    assert cache == -(-layer * (4 * 8192 + (windowed.layers - 4) * (1024 + 512)) // 2**20)
+
+
+def test_caches_that_no_limit_counts_are_off() -> None:
+    """Newer servers keep up to 8 GiB of old prompts in main memory by default: the kernel would kill the engine."""
+    env = workload().env
+    assert (env["LLAMA_ARG_CACHE_RAM"], env["LLAMA_ARG_CTX_CHECKPOINTS"]) == ("0", "0")
+    with pytest.raises(ValueError, match=r"env\.LLAMA_ARG_CACHE_RAM is reserved: the memory limit does not count it"):
+        workload(env={"LLAMA_ARG_CACHE_RAM": "4096"})
 
 
 @pytest.mark.parametrize(

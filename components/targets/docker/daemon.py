@@ -97,8 +97,9 @@ class Daemon:
         first = volume.fill[0] if volume.fill else owner
         self._own(physical, volume.path, first, names.transient(owner.name))
         for job in volume.fill:
-            target = VolumeMount(physical, volume.path, read_only=False)
-            self.run_job(job, names, [target], egress_network if job.egress else None, report, secrets)
+            mounted = [VolumeMount(physical, volume.path, read_only=False)]
+            mounted += [VolumeMount(names.volume(v.name), v.path, True) for v in job.volumes if v.name != volume.name]
+            self.run_job(job, names, mounted, egress_network if job.egress else None, report, secrets)
 
     def _own(self, physical: str, path: str, workload: Workload, labels: Mapping[str, str]) -> None:
         # A new volume belongs to root (finding 4). Unpacking a directory entry onto its mount point changes owner and

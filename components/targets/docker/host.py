@@ -48,9 +48,11 @@ class DockerHost(pulumi.ComponentResource):
         image = self._image(workload, options)
         volumes = [self._volume(v, workload, at) for v in workload.volumes]
         files = self._files(workload, image, at)
-        networks = [self._attached(self._internal, workload)]
+        networks = [self._attached(self._internal, workload)] if at.among_engines else []
         if at.exposure:
             networks.append(self._attached(self._published, workload))
+        if workload.egress:
+            networks.append(self._attached(self._egress, workload))
         arguments = service_arguments(workload, self.names)
         replaced_with_files: list[pulumi.Resource] = [files] if files and not workload.reload_signal else []
         container = docker.Container(
@@ -66,8 +68,14 @@ class DockerHost(pulumi.ComponentResource):
             ]
             if at.exposure
             else None,
+            # Docker's own name server still knows the stack's names; the rest of the world would be asked for here.
+            dns=None if at.among_engines else ["127.0.0.1"],
             # The provider has no input for the pids limit, so the label is what makes a change of it a difference.
             labels=self._labels(workload, {"slm.pids": str(workload.resources.pids)}),
+            # Docker Desktop knows this name by itself; elsewhere whoever may go out finds the host by it as well.
+            hosts=[docker.ContainerHostArgs(host="host.docker.internal", ip="host-gateway")]
+            if workload.egress
+            else None,
             **arguments,
             opts=ResourceOptions(
                 parent=at.parent,
@@ -91,7 +99,9 @@ class DockerHost(pulumi.ComponentResource):
 
     def _volume(self, volume: Volume, owner: Workload, at: Placement) -> docker.Volume:
         if volume.name not in self._volumes:
-            before = [self._egress] if any(job.egress for job in volume.fill) else []
+            before: list[pulumi.Resource] = [self._egress] if any(job.egress for job in volume.fill) else []
+            # What a job reads from is filled before it runs.
+            before += [self._volume(v, owner, at) for job in volume.fill for v in job.volumes if v.name != volume.name]
             self._volumes[volume.name] = docker.Volume(
                 f"{volume.name}-volume",
                 name=self.names.volume(volume.name),
@@ -101,6 +111,8 @@ class DockerHost(pulumi.ComponentResource):
                     provider=self._provider,
                     depends_on=before,
                     retain_on_delete=volume.keep,
+                    # Its jobs run before it is made, and it is kept: replacing it runs them again on what is there.
+                    replacement_trigger=volume.revision or None,
                     hooks=self._hooks.fill(volume, owner, at.secrets),
                 ),
             )
