@@ -1,16 +1,16 @@
-# Each target is one command; tools/bootstrap.py makes what it needs first. STACK=dev|prod|edge, MODEL=name, PURGE=1.
+# Each target is one command; tools/bootstrap.py makes what it needs first. STACK=dev|engines|prod|edge, MODEL=name, PURGE=1.
 STACK ?= dev
 SET_UP := python3 tools/bootstrap.py
 OPS := python -m ops
-# Only the dev stack runs on this machine's own Docker engine.
-ENGINE := $(if $(filter dev,$(STACK)),--engine)
-# What a caller may give as HOSTS reaches the commands through the environment.
-export HOSTS
+# These stacks run on this machine's own Docker engine.
+ENGINE := $(if $(filter dev engines,$(STACK)),--engine)
+# What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
+export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down check key rotate-key pin schema env test test-fast bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down check key secret rotate-key webui-password rotate-webui-key backup-webui restore-webui pin schema env test test-fast bench bench-deploy lint format
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 setup: ## install everything that `make up` needs, and say what
 	@$(SET_UP) -- python -m tools setup
@@ -24,7 +24,7 @@ up: ## deploy STACK and ask its model a question (MODEL=name serves another one)
 preview: ## show what `make up` would change
 	@$(SET_UP) --tools -- $(OPS) preview --stack $(STACK)
 
-smoke: ## ask the running stack a question and check what runs against the security controls
+smoke: ## ask every model of the running stack, run its code, call its tools; check the containers
 	@$(SET_UP) --tools -- $(OPS) smoke --stack $(STACK)
 
 down: ## remove everything but the weights (PURGE=1: everything)
@@ -36,8 +36,23 @@ check: ## validate STACK's settings and print them; needs neither Docker nor a c
 key: ## show the current API key, on a terminal only
 	@$(SET_UP) --tools -- $(OPS) key --stack $(STACK)
 
+secret: ## keep a secret that STACK's file names (NAME=...), asked for or from a pipe
+	@$(SET_UP) --tools -- $(OPS) secret $(NAME) --stack $(STACK)
+
 rotate-key: ## add an API key, switch to it, retire the old one
 	@$(SET_UP) --tools -- $(OPS) rotate-key --stack $(STACK)
+
+webui-password: ## show the web page's first password, on a terminal only
+	@$(SET_UP) --tools -- $(OPS) webui-password --stack $(STACK)
+
+rotate-webui-key: ## give the web page another API key
+	@$(SET_UP) --tools -- $(OPS) rotate-webui-key --stack $(STACK)
+
+backup-webui: ## save the web page's accounts and chats (FILE=path)
+	@$(SET_UP) --tools -- $(OPS) backup-webui --stack $(STACK) $(if $(FILE),--file $(FILE))
+
+restore-webui: ## put a backup of the web page in place (FILE=path; the newest without it)
+	@$(SET_UP) --tools -- $(OPS) restore-webui --stack $(STACK) $(if $(FILE),--file $(FILE))
 
 pin: ## look up missing digests and commits, and write them down
 	@$(SET_UP) -- $(OPS) pin --stack $(STACK)
@@ -53,6 +68,9 @@ test: ## every test, with a real Docker engine
 
 test-fast: ## the tests that need neither Docker nor Pulumi's command line
 	@$(SET_UP) -- python -m pytest -m "unit or program"
+
+bench: ## measure the engines of a running stack side by side (QUICK=1: see that it works; PRICE_PER_HOUR=…)
+	@$(SET_UP) --tools $(ENGINE) -- python -m bench.engines --stack $(STACK) $(if $(QUICK),--quick)
 
 bench-deploy: ## measure set-up, deployment and gateway
 	@$(SET_UP) --tools --engine -- python -m bench.deploy --stack $(STACK)

@@ -187,7 +187,7 @@ def main(run: Callable[..., object] = app) -> int:
     except Exception as error:
         if not hasattr(error, "format_message"):
             raise
-        print(f"error {error.format_message()}; see python -m bench.deploy --help", file=sys.stderr)
+        print(f"error {error.format_message()}; see --help", file=sys.stderr)
         return 2
     if code == INTERRUPTED:
         print("stopped; what was started is removed", file=sys.stderr)

@@ -67,7 +67,7 @@ class Bench:
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
         bench = cls(folder, settings, pulumi, keys.ensure(pulumi))
-        for name in settings.engines:
+        for name in settings.hosted:
             seed_weights(client, bench.workloads()[name], settings.images["fetch"])
         bring(client, OURS, settings, console)
         return bench
@@ -75,9 +75,8 @@ class Bench:
     def workloads(self) -> dict[str, Workload]:
         """What the program declares, by name: the engines and the gateway."""
         settings = self.settings
-        models = {name: settings.model_of(name) for name in settings.engines}
-        found = {n: e.workload(n, models[n], settings.images, settings.site) for n, e in settings.engines.items()}
-        routes = [route_of(name, engine, models[name]) for name, engine in settings.engines.items()]
+        found = {name: settings.workload_of(name) for name in settings.hosted}
+        routes = [route_of(name, engine, settings.model_of(name)) for name, engine in settings.hosted.items()]
         return found | {"gateway": gateway_workload(settings.gateway, routes, settings.images["haproxy"])}
 
     def files(self, workload: Workload) -> dict[str, str]:
@@ -103,7 +102,7 @@ class Bench:
 
     def first_token_since(self, began: float) -> float:
         """Ask the model; seconds from `began` (time.perf_counter) to its first token. Raises UserError."""
-        model = self.settings.model_of(next(iter(self.settings.engines))).name
+        model = next(iter(self.settings.hosted.values())).served_name
         answer = ask(self.settings.gateway.endpoint, keys.current(self.keys), model)
         if not answer.text:
             raise UserError(f"model '{model}' answered with nothing", harm="there is no first token to measure")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from tools.errors import ToolError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Stack = Annotated[str, typer.Option(help="stack name: Pulumi.<stack>.yaml describes it")]
+BackupFile = Annotated[Path | None, typer.Option(help="the backup; below .slm/backups without it")]
 console = Console(highlight=False, soft_wrap=True)
 INTERRUPTED = 130
 
@@ -69,12 +71,52 @@ def key(stack: Stack = "dev") -> None:
     show(stack)
 
 
+@app.command()
+def secret(name: Annotated[str, typer.Argument(help="as the stack's file names it")], stack: Stack = "dev") -> None:
+    """Keep a secret the stack's file names, asked for or read from a pipe, encrypted."""
+    from ops.secret import give
+
+    give(stack, name, console)
+
+
 @app.command("rotate-key")
 def rotate_key(stack: Stack = "dev") -> None:
     """Add a key, switch to it, retire the old one; no engine restarts."""
     from ops.rotate import rotate
 
     rotate(stack, console)
+
+
+@app.command("webui-password")
+def webui_password(stack: Stack = "dev") -> None:
+    """Show the first password of the web page's administrator, on a terminal only."""
+    from ops.webui import show_password
+
+    show_password(stack)
+
+
+@app.command("rotate-webui-key")
+def rotate_webui_key(stack: Stack = "dev") -> None:
+    """Give the web page another API key."""
+    from ops.webui import rotate_key
+
+    rotate_key(stack, console)
+
+
+@app.command("backup-webui")
+def backup_webui(stack: Stack = "dev", file: BackupFile = None) -> None:
+    """Save the web page's accounts, chats and files while it runs."""
+    from ops.webui_backup import backup
+
+    backup(stack, file, console)
+
+
+@app.command("restore-webui")
+def restore_webui(stack: Stack = "dev", file: BackupFile = None) -> None:
+    """Put a backup in place of what the web page keeps; the newest one without a file."""
+    from ops.webui_backup import restore
+
+    restore(stack, file, console)
 
 
 @app.command()

@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from components.catalog import catalog
-from components.engines import Engine
-from components.models import Model, OllamaSource
+from components.engines import External, HostedEngine
+from components.models import OllamaSource, Weights
 from components.settings import Settings, SettingsError, load, load_overlay
+from components.sizing import cautions
 from components.targets.spec import Docker
 from ops.machine import PROJECT, STATE_DIRECTORY
+from ops.sizing_table import resource_table
 
 
 def run(stack: str = "dev", project_dir: Path = PROJECT, console: Console | None = None) -> int:
@@ -26,13 +28,19 @@ def run(stack: str = "dev", project_dir: Path = PROJECT, console: Console | None
         console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         return 1
     console.print(_engines(settings))
+    console.print(resource_table(settings))
     console.print(_images(settings))
     console.print(_gateway_line(settings), markup=False, highlight=False, soft_wrap=True)
+    if page := settings.webui:
+        line = f"web page: {page.endpoint}, {page.memory_mib} MiB; asks {page.model or settings.chat_models()[0]} first"
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     refusals = [*settings.refusals(stack), *port_clashes(settings, stack, project_dir)]
     for reason in refusals:
         console.print(f"not deployable: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     if refusals:
         return 1
+    for caution in cautions(settings):
+        console.print(f"sizing: {caution}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     for reason in settings.unpinned():
         fix = f"allowed in dev; make pin STACK={stack}"
         console.print(f"not pinned: {reason} — {fix}", style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -55,18 +63,30 @@ def port_clashes(settings: Settings, stack: str, project_dir: Path = PROJECT) ->
         if other == stack or not re.fullmatch(r"[A-Za-z0-9_-]+", other):
             continue
         try:
-            theirs = _published(read(other, project_dir))
+            their = read(other, project_dir)
         except SettingsError:
             continue  # its own check says what is wrong with it
-        if theirs and mine and theirs[:2] == mine[:2] and _overlap(mine[2], theirs[2]):
-            used = f"{mine[1]} used by the gateways of stacks '{stack}' and '{other}' on {mine[0]}"
-            clashes.append(f"{used}: only one of them can run — set slm:gateway.port in one of the two files")
+        if _where(their) != _where(settings):
+            continue
+        for part, port, bind in mine:
+            for their_part, their_port, their_bind in _published(their):
+                if port == their_port and _overlap(bind, their_bind):
+                    used = f"{port} used by the {part} of stack '{stack}' and the {their_part} of stack '{other}'"
+                    fix = f"only one of them can run — set slm:{part}.port in one of the two files"
+                    clashes.append(f"{used} on {_where(settings)}: {fix}")
     return clashes
 
 
-def _published(settings: Settings) -> tuple[str, int, str] | None:
-    target = settings.targets[settings.gateway.target]
-    return (target.where, settings.gateway.port, settings.gateway.bind) if isinstance(target, Docker) else None
+def _published(settings: Settings) -> list[tuple[str, int, str]]:
+    """What a stack publishes on a Docker host: which part, its port and address."""
+    if not isinstance(settings.targets[settings.gateway.target], Docker):
+        return []
+    parts = [("gateway", settings.gateway.port, settings.gateway.bind)]
+    return parts + ([("webui", settings.webui.port, settings.webui.bind)] if settings.webui else [])
+
+
+def _where(settings: Settings) -> str:
+    return settings.targets[settings.gateway.target].where
 
 
 def _overlap(one: str, other: str) -> bool:
@@ -75,36 +95,51 @@ def _overlap(one: str, other: str) -> bool:
 
 def _engines(settings: Settings) -> Table:
     table = Table("", *(Column(f"engine {name}", overflow="fold") for name in settings.engines))
-    columns = [_facts(settings, name, engine) for name, engine in settings.engines.items()]
-    for fact in columns[0]:
-        table.add_row(fact, *(column[fact] for column in columns))
+    columns = [
+        _outside(settings, engine) if isinstance(engine, External) else _facts(settings, name, engine)
+        for name, engine in settings.engines.items()
+    ]
+    for fact in dict.fromkeys(fact for column in columns for fact in column):
+        table.add_row(fact, *(column.get(fact, "") for column in columns))
     return table
 
 
-def _facts(settings: Settings, name: str, engine: Engine) -> dict[str, str]:
+def _outside(settings: Settings, engine: External) -> dict[str, str]:
+    key = f"secret {engine.key_secret}" if engine.key_secret else "none"
+    return {
+        "kind": f"{engine.kind}: someone else runs it",
+        "model": engine.model,
+        "target": f"{engine.target}: {settings.targets[engine.target].where}",
+        "requests": f"{engine.concurrency} at once",
+        "address": f"{engine.url}, its key: {key}",
+    }
+
+
+def _facts(settings: Settings, name: str, engine: HostedEngine) -> dict[str, str]:
     model = settings.model_of(name)
+    key, weights = engine.weights_of(model)
     return {
         "kind": engine.kind,
         "model": f"{model.name} ({model.license})",
-        "size": f"{model.size_bytes / 1e9:.2f} GB",
-        "sources": ", then ".join(_source(model)),
-        "weights": f"sha256 {model.sha256[:12]}…" if model.sha256 else "sha256 not known",
+        "size": f"{weights.size_bytes / 1e9:.2f} GB",
+        "sources": ", then ".join(_source(model.origin_of(key))),
+        "weights": f"{key}, pin {model.pin(key)[:12]}…" if not model.unpinned_reasons([key]) else f"{key}, not pinned",
         "target": f"{engine.target}: {settings.targets[engine.target].where}",
         "memory": f"{engine.memory_mib(model) / 1024:.1f} GiB",
         "cpus, gpus": f"{engine.cpus:g}, {engine.gpus}",
-        "requests": f"{engine.parallel} at once, {engine.context_length} tokens each",
+        "requests": f"{engine.concurrency} at once, {engine.context_length} tokens each",
         "port": f"{engine.port}, inside the stack only",
     }
 
 
-def _source(model: Model) -> list[str]:
-    return [f"{s.kind} {s.name}:{s.tag}" if isinstance(s, OllamaSource) else s.kind for s in model.sources]
+def _source(weights: Weights) -> list[str]:
+    return [f"{s.kind} {s.name}:{s.tag}" if isinstance(s, OllamaSource) else s.kind for s in weights.sources]
 
 
 def _images(settings: Settings) -> Table:
     table = Table("role", "image", "state", title="images")
-    for role, row in catalog().images.items():
-        image = settings.images.get(role)
+    for role in settings.roles():
+        row, image = catalog().images[role], settings.images.get(role)
         if image is None:
             known = f"{row.repository}:{row.tag}" if row.published else f"images/{row.build}"
             state = "no digest known" if row.published else "built on this machine by make up"

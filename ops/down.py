@@ -7,6 +7,7 @@ import shutil
 from rich.console import Console
 
 from components.settings import load, load_overlay
+from components.webui.workload import VOLUME as DATA
 from ops import docker_client, recovery
 from ops.deployment import apply
 from ops.machine import Machine
@@ -30,7 +31,8 @@ def run(stack: str, purge: bool, console: Console) -> None:
         volumes = client.volumes.list(filters={"label": f"slm.stack={stack}"})
         if not purge:
             for volume in volumes:
-                console.print(f"  kept: weights in volume {volume.name} (make down STACK={stack} PURGE=1 removes them)")
+                what = "accounts and chats" if str(volume.name).endswith(f"-{DATA}") else "weights"
+                console.print(f"  kept: {what} in volume {volume.name} (make down STACK={stack} PURGE=1 removes them)")
             return
         for volume in volumes:
             volume.remove(force=True)

@@ -16,12 +16,12 @@ from ops.errors import UserError
 if TYPE_CHECKING:
     from docker import DockerClient
 
-DISK_FACTOR, DISK_RESERVE = 1.2, 0.10
-"""Control 21: the weights' size times 1.2, and a tenth of the disk left free."""
+DISK_RESERVE = 0.10
+"""Control 21: a tenth of the disk is left free; the volumes' sizes hold the headroom of a fifth already."""
 
 
-def port_is_free(client: DockerClient, stack: str, bind: str, port: int) -> None:
-    """Raise UserError naming the owner when something else listens on the gateway's address."""
+def port_is_free(client: DockerClient, stack: str, bind: str, port: int, what: str = "gateway") -> None:
+    """Raise UserError naming the owner when something else listens on the address of `what`: gateway or webui."""
     own = client.containers.list(filters={"label": f"slm.stack={stack}"})
     if any(_publishes(container.ports, port) for container in own):
         return
@@ -33,15 +33,15 @@ def port_is_free(client: DockerClient, stack: str, bind: str, port: int) -> None
         except PermissionError:
             raise UserError(
                 f"port {port} on {bind} may not be used by this user",
-                harm="the gateway could not be published",
-                fix=f"set slm:gateway: port to 1024 or more in Pulumi.{stack}.yaml",
+                harm=f"the {what} could not be published",
+                fix=f"set slm:{what}: port to 1024 or more in Pulumi.{stack}.yaml",
             ) from None
         except OSError:
             owner = _owner(client, port)
     raise UserError(
         f"port {port} on {bind} is taken by {owner}",
-        harm="the gateway could not be published",
-        fix=f"stop it, or set another port: slm:gateway: port in Pulumi.{stack}.yaml",
+        harm=f"the {what} could not be published",
+        fix=f"stop it, or set another port: slm:{what}: port in Pulumi.{stack}.yaml",
     )
 
 
@@ -64,15 +64,15 @@ def _owner(client: DockerClient, port: int) -> str:
 
 
 def disk_suffices(root: Path, wanted_bytes: int) -> None:
-    """Raise UserError when the disk at `root` cannot take `wanted_bytes` of weights with the reserve of control 21."""
+    """Raise UserError when the disk at `root` cannot take volumes of `wanted_bytes` with the reserve of control 21."""
     if wanted_bytes == 0 or not root.exists():
         return
     usage = shutil.disk_usage(root)
-    needed = int(wanted_bytes * DISK_FACTOR + usage.total * DISK_RESERVE)
+    needed = int(wanted_bytes + usage.total * DISK_RESERVE)
     if usage.free < needed:
         raise UserError(
             f"the disk of {root} has {gigabytes(usage.free)} free; the weights need {gigabytes(needed)}"
-            f" ({gigabytes(wanted_bytes)} x {DISK_FACTOR} and a tenth of the disk left free)",
+            f" ({gigabytes(wanted_bytes)}, a fifth of it headroom, and a tenth of the disk left free)",
             harm="a full disk would stop every container on this host",
             fix="free space (docker system df), or choose a smaller model",
         )

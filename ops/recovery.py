@@ -212,10 +212,11 @@ def _start_stopped(client: DockerClient, known: list[Known], console: Console) -
             container.unpause() if container.status == "paused" else container.start()
             started.append(container)
     for container in started:
-        _wait_healthy(container)
+        wait_healthy(container)
 
 
-def _wait_healthy(container: Container) -> None:
+def wait_healthy(container: Container) -> None:
+    """Wait as long as a deployment would. Raises UserError when the container is not healthy then."""
     check = container.attrs["Config"]["Healthcheck"]
     patience = (check["StartPeriod"] + check["Interval"] * check["Retries"]) / 1e9
     end = time.monotonic() + patience

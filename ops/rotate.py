@@ -20,16 +20,21 @@ from ops.smoke_test import endpoint_of
 
 def show(stack: str) -> None:
     """Print the current key when standard output is a terminal; refuse otherwise, so it lands in no log."""
-    if not sys.stdout.isatty():
-        raise UserError(
-            "a key is shown on a terminal only",
-            harm="through a pipe it would end in a log or a file",
-            fix=f"type the command yourself; programs read: make -s env, then pulumi config get apiKeys -s {stack}",
-        )
+    only_on_a_terminal("key", "apiKeys", stack)
     held = keys.load(Pulumi(Machine(stack)))
     if not held:
         raise UserError(f"stack '{stack}' has no key yet", fix=f"make up STACK={stack} makes one")
     print(keys.current(held))
+
+
+def only_on_a_terminal(what: str, config: str, stack: str) -> None:
+    """Raise UserError when standard output is a pipe or a file; `config` is where programs find the secret."""
+    if not sys.stdout.isatty():
+        raise UserError(
+            f"a {what} is shown on a terminal only",
+            harm="through a pipe it would end in a log or a file",
+            fix=f"type the command yourself; programs read: make -s env, then pulumi config get {config} -s {stack}",
+        )
 
 
 def rotate(stack: str, console: Console) -> None:
@@ -82,5 +87,5 @@ def refused(endpoint: str, key: str) -> None:
 @_after_a_reload
 def answers(settings: Settings, key: str) -> None:
     """Raise UserError unless the stack answers with this key."""
-    model = settings.model_of(next(iter(settings.engines)))
-    ask(endpoint_of(settings), key, model.name, max_tokens=8)
+    served = next(iter(settings.engines.values())).served_name
+    ask(endpoint_of(settings), key, served, max_tokens=8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.table import Table
 
 from components.settings import Settings
@@ -25,6 +27,15 @@ def resource_table(settings: Settings) -> Table:
         total += need
         answer = f"[{COLOURS[verdict.answer]}]{WORDS[verdict.answer]}[/]"
         table.add_row(sized.engine, *_cells(need), verdict.machine, answer, _room(verdict))
+    if page := settings.webui:
+        need = Needs(
+            least_ram_mib=page.memory_mib,
+            recommended_ram_mib=page.memory_mib,
+            vram_mib=0,
+            disk_mib=math.ceil(page.size_gib * 1024),
+        )
+        total += need
+        table.add_row("webui", *_cells(need), settings.targets[settings.gateway.target].where, "", "-")
     table.add_section()
     table.add_row("all, with the host", *_cells(total + HOST), "", "", "")
     return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
+import tenacity
 from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
@@ -11,19 +12,22 @@ from ops import docker_client, keys
 from ops.errors import UserError
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
-from ops.smoke import ANSWER, QUESTION, Answer, ask
+from ops.smoke import ANSWER, QUESTION, Answer, ask, suite
+from ops.smoke.subjects import subjects
 from ops.verify import broken_controls
 
 
 def run(stack: str, console: Console) -> None:
-    """Check and ask a running stack. Raises UserError."""
+    """Check a running stack and ask each of its models. Raises UserError."""
     machine = Machine(stack)
     settings = load(stack, machine.project, load_overlay(machine.config_file))
     held = keys.load(Pulumi(machine))
     if not held:
         raise UserError(f"stack '{stack}' has not been deployed from here", fix=f"make up STACK={stack}")
+    key = keys.current(held)
     hardened(stack)
-    first_answer(settings, stack, keys.current(held), console)
+    first_answer(settings, stack, key, console)
+    suite.run(settings, stack, endpoint_of(settings), key, docker_client.of(settings), console)
 
 
 def hardened(stack: str) -> None:
@@ -46,21 +50,36 @@ def endpoint_of(settings: Settings) -> str:
     return settings.gateway.endpoint
 
 
+@tenacity.retry(
+    stop=tenacity.stop_after_delay(15),
+    wait=tenacity.wait_fixed(0.5),
+    retry=tenacity.retry_if_exception_type(UserError),
+    reraise=True,
+)
+def _ask_soon(endpoint: str, key: str, model: str, *, chat: bool) -> Answer:
+    """Ask an external engine: the gateway hears of a changed key or address only when it has read its files again."""
+    return ask(endpoint, key, model, chat=chat)
+
+
 def first_answer(settings: Settings, stack: str, key: str, console: Console) -> Answer:
     """Ask the first engine's model, print the answer and how to go on. Raises UserError."""
-    name = next(iter(settings.engines))
-    model, endpoint = settings.model_of(name), endpoint_of(settings)
-    answer = ask(endpoint, key, model.name)
+    talking = [(n, e) for n, e in settings.engines.items() if ("POST", "/v1/chat/completions") in e.paths]
+    if not talking:
+        raise UserError("no engine of this stack holds conversations", fix="add `chat` to an engine's capabilities")
+    name, engine = talking[0]
+    served, endpoint = engine.served_name, endpoint_of(settings)
+    chat = "chat" in subjects(settings)[0].skills
+    answer = (ask if name in settings.hosted else _ask_soon)(endpoint, key, served, chat=chat)
     if not answer.text:
         raise UserError(
-            f"model '{model.name}' answered with nothing",
+            f"model '{served}' answered with nothing",
             harm="the stack runs but does not serve",
-            fix=f"docker logs slm-{stack}-{name}",
+            fix=f"docker logs slm-{stack}-{name if name in settings.hosted else 'gateway'}",
         )
     right = "" if ANSWER in answer.text else f"  (a larger model would say {ANSWER})"
     # One number is too short an answer to measure a speed on.
-    longer = ask(endpoint, key, model.name, "Write the numbers from 1 to 30, separated by commas.")
-    source = settings.served.get(model.name)
+    longer = ask(endpoint, key, served, "Write the numbers from 1 to 30, separated by commas.", chat=chat)
+    source = settings.served.get(engine.model) if name in settings.hosted else None
     console.print()
     console.print(f"  question  {QUESTION}")
     console.print(f"  answer    [bold]{answer.text}[/bold]{right}")
@@ -68,12 +87,10 @@ def first_answer(settings: Settings, stack: str, key: str, console: Console) -> 
         f"  speed     {longer.tokens_per_second:.0f} tokens/s ({longer.tokens} tokens),"
         f" first token after {longer.first:.2f} s; {answer.first:.2f} s for the first question"
     )
-    console.print(
-        f"  model     {model.name} on {settings.engines[name].kind}" + (f", weights from {source}" if source else "")
-    )
+    console.print(f"  model     {served} on {engine.kind}" + (f", weights from {source}" if source else ""))
     console.print(f"  endpoint  {endpoint}")
     console.print(f"  key       make key STACK={stack}   (kept encrypted in .slm/{stack}/Pulumi.{stack}.yaml)")
-    console.print(_how_to_use(endpoint, model.name, stack), markup=False, highlight=False, soft_wrap=True)
+    console.print(_how_to_use(endpoint, served, stack), markup=False, highlight=False, soft_wrap=True)
     return answer
 
 

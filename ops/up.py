@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from components.models import Model
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
-from ops import docker_client, keys, preflight, recovery
+from ops import docker_client, keys, preflight, recovery, secret, webui
 from ops.deployment import apply
 from ops.images import resolve_all
 from ops.local_weights import bring
@@ -38,7 +37,10 @@ def run(stack: str, model: str | None, console: Console) -> None:
         check_host(client, machine, settings)
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        secret.require(pulumi, settings, stack)
         key = keys.current(keys.ensure(pulumi))
+        if settings.webui:
+            webui.ensure_secrets(pulumi)
         with recovery.swept(client, stack):
             known = recovery.recover(pulumi, client, console)
             settings = prepare(client, machine, settings, console)
@@ -53,6 +55,8 @@ def run(stack: str, model: str | None, console: Console) -> None:
         hardened(machine.stack)
         console.print(f"  every container holds its security controls; {time.monotonic() - started:.0f} s so far")
         first_answer(settings, machine.stack, key, console)
+        if settings.webui:
+            webui.tell(settings.webui, stack, console)
 
 
 def choose_model(machine: Machine, model: str | None) -> Settings:
@@ -70,10 +74,9 @@ def choose_model(machine: Machine, model: str | None) -> Settings:
 def sources_by_model(settings: Settings, served: dict[str, str]) -> dict[str, str]:
     """Which source each model came from, out of which source each fetch job (`<engine>-fetch`) named."""
     models: dict[str, str] = {}
-    for name, engine in settings.engines.items():
-        model = settings.model_of(name)
-        for volume in engine.workload(name, model, settings.images, settings.site).volumes:
-            models |= {job.name: model.name for job in volume.fill}
+    for name in settings.hosted:
+        for volume in settings.workload_of(name).filled_volumes:
+            models |= {job.name: settings.model_of(name).name for job in volume.fill}
     return {models[job]: source for job, source in served.items() if job in models}
 
 
@@ -82,18 +85,18 @@ def check_host(client: DockerClient, machine: Machine, settings: Settings) -> No
     info = client.info()
     present = {volume.name for volume in client.volumes.list()}
     names = Names(machine.stack)
-    missing = [m for m in _models(settings) if not any(m.pin[:12] in v for v in present if v.startswith(names.prefix))]
-    preflight.disk_suffices(Path(info["DockerRootDir"]), sum(m.size_bytes for m in missing))
-    engines = settings.engines
+    missing = [v for v in settings.volumes() if v.fill and names.volume(v.name) not in present]
+    preflight.disk_suffices(Path(info["DockerRootDir"]), int(sum(v.size_gib for v in missing) * 2**30))
+    engines = settings.hosted
     limits = [(name, engine.memory_mib(settings.model_of(name))) for name, engine in engines.items()]
-    preflight.memory_suffices([*limits, ("gateway", settings.gateway.memory_mib)], int(info["MemTotal"]))
+    limits.append(("gateway", settings.gateway.memory_mib))
+    limits += [("webui", page.memory_mib)] if (page := settings.webui) else []
+    preflight.memory_suffices(limits, int(info["MemTotal"]))
     cpus = [(name, engine.cpus) for name, engine in engines.items()]
     preflight.cpus_suffice(cpus, int(info["NCPU"]))
     preflight.port_is_free(client, machine.stack, settings.gateway.bind, settings.gateway.port)
-
-
-def _models(settings: Settings) -> list[Model]:
-    return [settings.models[name] for name in sorted({engine.model for engine in settings.engines.values()})]
+    if page:
+        preflight.port_is_free(client, machine.stack, page.bind, page.port, "webui")
 
 
 def prepare(client: DockerClient, machine: Machine, settings: Settings, console: Console) -> Settings:

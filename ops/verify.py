@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 Inspected = Mapping[str, Any]
+PUBLISHED = ("gateway", "webui")
 GRACEFUL = ("SIGTERM", "SIGUSR1")
 FORBIDDEN_MOUNTS = ("/", "/etc", "/proc", "/sys", "/var/lib/docker", "/var/run/docker.sock", "/run/docker.sock")
 
@@ -93,8 +94,8 @@ def _pids(i: Inspected) -> str | None:
 
 def _ports(i: Inspected) -> str | None:
     published = [b for bindings in (_host(i).get("PortBindings") or {}).values() for b in bindings or []]
-    if published and i["Config"]["Labels"].get("slm.workload") != "gateway":
-        return "publishes a port, which only the gateway may"
+    if published and i["Config"]["Labels"].get("slm.workload") not in PUBLISHED:
+        return "publishes a port, which only the gateway may, and the chat page"
     return (
         "publishes on every address of the host"
         if any(b["HostIp"] in ("", "0.0.0.0", "::") for b in published)

@@ -128,12 +128,13 @@ def model_rows(engine: Engine) -> list[Row]:
     memory = (engine.memory_mib << 20) or psutil.virtual_memory().total
     rows: list[Row] = []
     for name, model in catalog().models.items():
-        need = Ollama(kind="ollama", target="local", model=name).need_mib(model) << 20
-        lacks = [
-            what for what, has, wants in (("memory", memory, need), ("disk", disk, model.size_bytes)) if has < wants
-        ]
+        if not any(weights.format == "gguf" for weights in model.weights.values()):
+            continue
+        need_for = Ollama(kind="ollama", target="local", model=name).footprint(model)
+        need, size = need_for.host_mib << 20, need_for.disk_mib << 20
+        lacks = [what for what, has, wants in (("memory", memory, need), ("disk", disk, size)) if has < wants]
         verdict = f"not enough {' and '.join(lacks)}" if lacks else "runs here"
-        rows.append((name, f"{need / GIB:.1f} GiB", f"{model.size_bytes / GIB:.1f} GiB", verdict))
+        rows.append((name, f"{need / GIB:.1f} GiB", f"{size / GIB:.1f} GiB", verdict))
     return rows
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+import docker
 import pytest
 
 from tests.docker.project import TEST_PREFIX, Project, remove_stacks
+from tests.docker.shared_weights import SharedWeights
 from tools.environment import toolchain_environment
 
 
@@ -16,8 +18,10 @@ def toolchain() -> Iterator[None]:
     """The project's own Pulumi first on PATH, as `make` puts it."""
     before = dict(os.environ)
     os.environ.update(toolchain_environment())
-    # What an earlier run left when it was killed holds the names this one needs.
-    remove_stacks(lambda stack: stack.startswith(TEST_PREFIX))
+    # What an earlier run left when it was killed holds the names this one needs. Several runs at once must not remove
+    # each other's.
+    if not os.environ.get("SLM_TEST_KEEP_STACKS"):
+        remove_stacks(lambda stack: stack.startswith(TEST_PREFIX))
     yield
     os.environ.clear()
     os.environ.update(before)
@@ -28,6 +32,26 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A stack that was brought up as a person does it. Tests leave it running and as declared."""
     project = Project.copy(tmp_path_factory.mktemp("live") / "project", "test-live")
     project.first_up = project.ops("up").must_succeed()
+    yield project
+    project.ops("down", "--purge").must_succeed()
+    assert project.leftovers() == []
+
+
+@pytest.fixture(scope="session")
+def shared_weights() -> Iterator[SharedWeights]:
+    """Real weights in the form each engine reads, made once."""
+    client = docker.from_env()
+    with SharedWeights(client) as shared:
+        yield shared
+    client.close()
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """Every engine this machine runs, in one stack, brought up as a person does it. Tests leave it as declared."""
+    project = Project.copy(tmp_path_factory.mktemp("engines") / "project", "test-engines", like="engines")
+    # Weights are fetched and converted on the way, and the slowest engine takes a minute to load.
+    project.first_up = project.ops("up", timeout=1500).must_succeed()
     yield project
     project.ops("down", "--purge").must_succeed()
     assert project.leftovers() == []

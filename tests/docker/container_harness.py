@@ -14,7 +14,7 @@ import docker
 import docker.errors
 from docker.models.containers import Container
 
-from components.workload import FILES_DIRECTORY, Workload
+from components.workload import FILES_DIRECTORY, RUN_AS, Workload
 
 SECOND = 1_000_000_000
 PREFIX = f"slmtest-{os.getpid()}"
@@ -22,12 +22,19 @@ PREFIX = f"slmtest-{os.getpid()}"
 
 
 @contextmanager
-def volume(client: docker.DockerClient, name: str, image: str, path: str, **options: Any) -> Iterator[str]:
+def volume(
+    client: docker.DockerClient,
+    name: str,
+    image: str,
+    path: str,
+    owner: tuple[int, int] = (RUN_AS, RUN_AS),
+    **options: Any,
+) -> Iterator[str]:
     """A volume that belongs to the workloads' user, removed at the end."""
     client.volumes.create(name, **options)
     holder = client.containers.create(image, entrypoint=["true"], volumes={name: {"bind": path, "mode": "rw"}})
     try:
-        holder.put_archive("/", _tar({path.lstrip("/"): None}))
+        holder.put_archive("/", _tar({path.lstrip("/"): None}, owner))
         holder.remove()
         yield name
     finally:
@@ -47,15 +54,16 @@ def container(
 ) -> Iterator[Container]:
     """The workload's container, created and not started; `volumes` gives the real name of each of its volumes."""
     resources, probe, files = workload.resources, workload.probe, f"{name}-files"
+    owner = (workload.user, workload.group)
     remove_volume(client, files)
-    with volume(client, files, workload.image, FILES_DIRECTORY):
+    with volume(client, files, workload.image, FILES_DIRECTORY, owner):
         mounts = {
             volumes[v.name]: {"bind": v.path, "mode": "ro" if v.read_only else "rw"} for v in workload.volumes
         } | {files: {"bind": FILES_DIRECTORY, "mode": "ro"}}
         holder = client.containers.create(
             workload.image, entrypoint=["true"], volumes={files: {"bind": FILES_DIRECTORY, "mode": "rw"}}
         )
-        holder.put_archive(FILES_DIRECTORY, _tar({f.name: f.content for f in workload.files}))
+        holder.put_archive(FILES_DIRECTORY, _tar({f.name: f.content for f in workload.files}, owner))
         holder.remove()
         created = client.containers.create(
             workload.image,
@@ -68,8 +76,11 @@ def container(
             cap_drop=["ALL"],
             security_opt=["no-new-privileges:true"],
             tmpfs={
-                s.path: f"rw,noexec,nosuid,size={s.size_mib}m,uid={workload.user},mode=0700" for s in workload.scratch
+                s.path: f"rw,nosuid,size={s.size_mib}m,uid={workload.user},mode=0700"
+                + (",exec" if s.executable else ",noexec")
+                for s in workload.scratch
             },
+            shm_size=f"{resources.shm_mib}m",
             mem_limit=f"{resources.memory_mib}m",
             memswap_limit=f"{resources.memory_mib}m",
             nano_cpus=int(resources.cpus * SECOND),
@@ -119,13 +130,13 @@ def _log(running: Container) -> str:
     return f"probe: {running.attrs['State']['Health']['Log'][-1:]}; log: {running.logs(tail=5).decode()}"
 
 
-def _tar(entries: dict[str, str | None]) -> bytes:
+def _tar(entries: dict[str, str | None], owner: tuple[int, int]) -> bytes:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for name, content in entries.items():
             info = tarfile.TarInfo(name)
             data = (content or "").encode()
-            info.uid = info.gid = 10001
+            info.uid, info.gid = owner
             info.type, info.mode = (tarfile.DIRTYPE, 0o750) if content is None else (tarfile.REGTYPE, 0o400)
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))

@@ -129,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
         if asked.get("stream"):
             self._stream(int(asked.get("n", 5)), float(asked.get("pause", 0.2)))
         else:
-            self._json(200, {"model": asked["model"], "object": "chat.completion"})
+            usage = {"prompt_tokens": asked.get("prompt_tokens", 1)}
+            self._json(200, {"model": asked["model"], "object": "chat.completion", "usage": usage})
 
     def _stream(self, pieces: int, pause: float) -> None:
         self.send_response(200)
@@ -319,6 +320,7 @@ def gateway(
     """A running gateway with one engine behind it, both gone afterwards."""
     image_id = image(suite)
     extra_files: dict[str, str] = settings.pop("extra_files", {})
+    of_the_route: dict[str, Any] = settings.pop("of_the_route", {})
     with nullcontext((network, address_in(network))) if network else bridge() as (network, here):
         engine = Engine(here)
         engine.start()
@@ -330,6 +332,7 @@ def gateway(
             concurrency=2,
             paths=(("POST", CHAT), ("POST", "/v1/completions"), ("GET", "/api/version")),
             live="/live",
+            **of_the_route,
         )
         configured = Gateway(target="local", limits=limits, **settings)
         running = Running(None, engine, files, "", configured, routes or (route,), image_id)  # type: ignore[arg-type]

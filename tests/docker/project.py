@@ -48,13 +48,14 @@ class Project:
     """What the `up` that made it printed."""
 
     @classmethod
-    def copy(cls, folder: Path, stack: str) -> Project:
-        """Copy the checkout as it is, with a dev stack of another name, which begins with `test-`, and another port."""
+    def copy(cls, folder: Path, stack: str, like: str = "dev") -> Project:
+        """Copy the checkout as it is, with a stack described as `like`, of a name that begins with `test-`, and another
+        port."""
         assert stack.startswith(TEST_PREFIX), stack
         shutil.copytree(PROJECT, folder, ignore=NOT_COPIED, symlinks=True)
         (folder / ".venv").symlink_to(PROJECT / ".venv")
         project = cls(folder, stack)
-        shutil.copy(folder / "Pulumi.dev.yaml", project.file)
+        shutil.copy(folder / f"Pulumi.{like}.yaml", project.file)
         project.change({"slm:gateway": {"port": project.port}})
         return project
 

@@ -151,13 +151,13 @@ def clean(search: Search, at_least: int) -> None:
 
 
 def test_a_failed_up_leaves_no_trace_of_the_key(project: Project, client: docker.DockerClient, search: Search) -> None:
-    project.change({"slm:models": {tiny_model.NAME: {"sha256": "0" * 64}}})
+    project.change({"slm:models": {tiny_model.NAME: tiny_model.with_sha256("0" * 64)}})
     with search.processes():
         search.text("what up prints", project.ops("up").must_fail("sha256").output)
     look_everywhere(search, project, client)
     clean(search, 500)
     good = tiny_model.described(project.folder.parent / f"{tiny_model.NAME}.gguf")
-    project.change({"slm:models": {tiny_model.NAME: {"sha256": good["sha256"]}}})
+    project.change({"slm:models": {tiny_model.NAME: good}})
 
 
 def test_up_leaves_no_trace_of_the_key(project: Project, client: docker.DockerClient, search: Search) -> None:

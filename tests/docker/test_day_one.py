@@ -145,13 +145,13 @@ def test_the_port_is_taken_by_another_container(fresh: Project, running: Project
 
 
 def test_the_disk_is_too_small_for_the_weights(fresh: Project) -> None:
-    fresh.change({"slm:models": {tiny_model.NAME: {"size_bytes": 10**15}}})
+    fresh.change({"slm:models": {tiny_model.NAME: {"weights": {tiny_model.WEIGHTS: {"size_bytes": 10**15}}}}})
     fresh.ops("up").must_fail("the disk of", "1000000.0 GB", "docker system df")
     assert untouched(fresh)
 
 
 def test_the_memory_is_too_small_for_the_model(fresh: Project) -> None:
-    fresh.change({"slm:models": {tiny_model.NAME: {"kv_bytes_per_token": 10**9}}})
+    fresh.change({"slm:models": {tiny_model.NAME: {"kv_heads": 1000, "head_size": 4096}}})
     fresh.ops("up").must_fail("memory limits (chat", "more than this host's", "choose a smaller model")
     assert untouched(fresh)
 
@@ -199,7 +199,7 @@ def test_the_hub_breaks_off_and_the_next_up_goes_on_from_there(tmp_path: Path) -
 
 def test_after_a_failed_up_down_leaves_nothing(tmp_path: Path) -> None:
     with declared(tmp_path, "test-failed") as project:
-        project.change({"slm:models": {tiny_model.NAME: {"sha256": "0" * 64}}})
+        project.change({"slm:models": {tiny_model.NAME: tiny_model.with_sha256("0" * 64)}})
         project.ops("up").must_fail("sha256", "make up STACK=test-failed")
         assert project.leftovers()
         project.ops("down", "--purge").must_succeed()

@@ -38,7 +38,7 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         recorder = Recorder()
         pulumi.runtime.set_mocks(recorder, project="slm", stack=stack, preview=False)
         values = {"slm:images": json.dumps(IMAGES), "slm:apiKeys": json.dumps(KEYS if keys is None else keys)}
-        pulumi.runtime.set_all_config({**values, **(config or {})}, ["slm:apiKeys"])
+        pulumi.runtime.set_all_config({**values, **(config or {})}, ["slm:apiKeys", "slm:webuiSecrets"])
 
         async def program() -> None:
             pulumi.runtime.register_stack_transformation(recorder.transform)

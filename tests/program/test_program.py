@@ -134,3 +134,22 @@ def test_an_engine_with_gpus_asks_the_docker_engine_for_that_many(run_program: R
         {"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}
     ]
     assert "deviceRequests" not in recorder.inputs["gateway-container"]
+
+
+T4 = {"laptop": {"gpus": 1, "gpu": "T4", "memory_gib": 28}}
+
+
+def test_what_cannot_fit_fails_the_preview_with_the_numbers(run_program: Run) -> None:
+    engines = {"chat": {"model": "phi4-mini", "gpus": 1, "context_length": 32_768}}
+    with pytest.raises(pulumi.RunError, match=r"GiB of GPU memory, and there are 14\.6.*fits 2[0-9]k context on a T4"):
+        run_program(config={"slm:targets": json.dumps(T4), "slm:engines": json.dumps(engines)})
+
+
+def test_what_fits_tightly_is_a_warning(run_program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi, "warn", lambda text, *_: said.append(text))
+    engines = {"chat": {"model": "phi4-mini", "gpus": 1, "context_length": 22_000}}
+    recorder = run_program(config={"slm:targets": json.dumps(T4), "slm:engines": json.dumps(engines)})
+    assert "chat-container" in recorder.inputs
+    assert len(said) == 1
+    assert "which is tight" in said[0]

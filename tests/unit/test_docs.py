@@ -145,15 +145,23 @@ def test_no_document_names_a_machines_own_path(document: Path) -> None:
     assert found == []
 
 
-def test_pictures_are_small_text_that_any_viewer_reads() -> None:
-    pictures = list((PROJECT / "docs" / "images").iterdir())
-    assert pictures
-    for picture in pictures:
-        assert picture.suffix == ".svg"
-        assert picture.stat().st_size < 20_000
-        root = ElementTree.parse(picture).getroot()
+def test_drawings_are_small_text_that_any_viewer_reads() -> None:
+    drawings = list((PROJECT / "docs" / "images").glob("*.svg"))
+    assert drawings
+    for drawing in drawings:
+        assert drawing.stat().st_size < 20_000
+        root = ElementTree.parse(drawing).getroot()
         assert root.tag == "{http://www.w3.org/2000/svg}svg"
         assert root.find("{http://www.w3.org/2000/svg}desc") is not None, "people who cannot see it need its words"
+
+
+def test_other_pictures_are_small_screenshots_that_a_document_shows_with_their_words() -> None:
+    text = "".join(document.read_text() for document in DOCUMENTS)
+    for picture in (PROJECT / "docs" / "images").iterdir():
+        if picture.suffix != ".svg":
+            assert picture.suffix == ".png"
+            assert picture.stat().st_size < 300_000
+            assert re.search(rf"!\[[^\]]{{10,}}\]\((docs/)?images/{re.escape(picture.name)}\)", text), picture.name
 
 
 def test_every_row_of_evidence_says_command_level_and_day() -> None:

@@ -45,7 +45,7 @@ def test_targets_know_no_engine_and_no_gateway() -> None:
     assert offenders("targets", "components.engines", "components.gateway", "components.models") == []
 
 
-@pytest.mark.parametrize("folder", ["catalog", "gateway", "settings"])
+@pytest.mark.parametrize("folder", ["catalog", "gateway", "settings", "sizing"])
 def test_descriptions_are_pure(folder: str) -> None:
     assert offenders(folder, "pulumi", "pulumi_docker", "docker", "components.stack") == []
 

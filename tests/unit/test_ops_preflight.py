@@ -69,7 +69,7 @@ def test_a_port_the_stack_itself_has_is_its_own(taken: int) -> None:
     preflight.port_is_free(engine, "dev", "127.0.0.1", taken)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(("free", "enough"), [(13 * GIB, False), (23 * GIB, True)])
+@pytest.mark.parametrize(("free", "enough"), [(13 * GIB, False), (21 * GIB, True)])
 def test_the_disk_must_take_the_weights_and_keep_a_tenth(
     free: int, enough: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,7 +77,7 @@ def test_the_disk_must_take_the_weights_and_keep_a_tenth(
     if enough:
         preflight.disk_suffices(tmp_path, 10 * GIB)
         return
-    with pytest.raises(UserError, match=r"has 14\.0 GB free; the weights need 23\.6 GB"):
+    with pytest.raises(UserError, match=r"has 14\.0 GB free; the weights need 21\.5 GB"):
         preflight.disk_suffices(tmp_path, 10 * GIB)
 
 

@@ -7,9 +7,8 @@ import json
 import httpx
 import pytest
 
-from ops import smoke
 from ops.errors import UserError
-from ops.smoke import Answer, ask
+from ops.smoke import Answer, ask, question
 
 pytestmark = pytest.mark.unit
 
@@ -23,8 +22,11 @@ def test_one_token_or_no_time_has_no_speed(tokens: int, total: float) -> None:
     assert Answer("80", tokens, first=1.0, total=total).tokens_per_second == 0.0
 
 
-def served(monkeypatch: pytest.MonkeyPatch, answer: httpx.Response | httpx.HTTPError) -> None:
+def served(
+    monkeypatch: pytest.MonkeyPatch, answer: httpx.Response | httpx.HTTPError, path: str = "/v1/chat/completions"
+) -> None:
     def handle(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == path
         if isinstance(answer, httpx.HTTPError):
             raise answer
         return answer
@@ -34,7 +36,7 @@ def served(monkeypatch: pytest.MonkeyPatch, answer: httpx.Response | httpx.HTTPE
         client = httpx.Client(transport=httpx.MockTransport(handle))
         return client.stream(method, url, **options)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(smoke.httpx, "stream", stream)
+    monkeypatch.setattr(question.httpx, "stream", stream)
 
 
 def test_pieces_become_one_answer_with_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +51,13 @@ def test_pieces_become_one_answer_with_its_tokens(monkeypatch: pytest.MonkeyPatc
     answer = ask("http://gateway/v1", "key", "tiny")
     assert (answer.text, answer.tokens) == ("80", 3)
     assert 0 < answer.first <= answer.total
+
+
+def test_a_base_model_completes_the_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [{"choices": [{"text": " 8"}]}, {"choices": [{"text": "1"}]}, {"choices": [], "usage": None}]
+    text = "".join(f"data: {json.dumps(event)}\n\n" for event in events)
+    served(monkeypatch, httpx.Response(200, text=text), path="/v1/completions")
+    assert ask("http://gateway/v1", "key", "base", chat=False).text == "81"
 
 
 def test_a_refusal_shows_the_gateways_own_words(monkeypatch: pytest.MonkeyPatch) -> None:

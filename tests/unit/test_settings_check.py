@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 from rich.console import Console
-from settings_base import DIGEST, changed, load_changed
 
 from ops import check
+from tests.unit.settings_base import DIGEST, changed, load_changed
 
 pytestmark = pytest.mark.unit
 
@@ -50,7 +50,7 @@ def test_a_misspelt_stack_file_is_shown_without_a_table_or_traceback(tmp_path: P
 
 def test_what_is_not_pinned_is_said_in_dev_and_refused_in_prod(tmp_path: Path) -> None:
     sources = [{"kind": "ollama", "name": "phi4-mini"}]
-    loose = {"models": {"qwen2.5-coder-0.5b-instruct": {"sources": sources}}}
+    loose = {"models": {"qwen2.5-coder-0.5b-instruct": {"weights": {"gguf-q4_k_m": {"sources": sources}}}}}
     write(tmp_path, "dev", loose)
     code, text = outcome("dev", tmp_path)
     assert code == 0
@@ -76,9 +76,19 @@ def test_bad_config_23_two_stacks_on_one_port_of_one_host_are_named(tmp_path: Pa
     write(tmp_path, "two", {})
     code, text = outcome("two", tmp_path)
     assert code == 1
-    assert "8080 used by the gateways of stacks 'two' and 'dev'" in text
+    assert "8080 used by the gateway of stack 'two' and the gateway of stack 'dev'" in text
     write(tmp_path, "two", {"gateway": {"port": 8081}})
     assert outcome("two", tmp_path)[0] == 0
+
+
+def test_a_chat_page_on_another_stacks_port_is_named_and_counted(tmp_path: Path) -> None:
+    write(tmp_path, "dev", {})
+    write(tmp_path, "two", {"gateway": {"port": 8081}, "webui": {"target": "laptop", "port": 8080}})
+    code, text = outcome("two", tmp_path)
+    assert code == 1
+    assert "8080 used by the webui of stack 'two' and the gateway of stack 'dev'" in text
+    assert "slm:webui.port" in text
+    assert "│ webui" in text
 
 
 def test_stacks_on_different_hosts_or_addresses_share_a_port_number(tmp_path: Path) -> None:

@@ -11,10 +11,10 @@ import yaml
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from settings_base import BASE, DIGEST, GONE, TODAY, changed, load_changed, load_text
 
 from components.catalog import catalog
 from components.settings import Settings, SettingsError, from_pulumi_config, load, load_overlay
+from tests.unit.settings_base import BASE, DIGEST, GONE, TODAY, changed, load_changed, load_text
 
 pytestmark = pytest.mark.unit
 
@@ -71,10 +71,10 @@ def test_an_unknown_chosen_model_is_refused_with_the_closest_name(tmp_path: Path
 def test_a_stacks_own_model_needs_every_field_and_one_over_the_catalogue_only_what_differs(tmp_path: Path) -> None:
     settings = load_changed({"models": {"phi4-mini": {"context_length": 8192}}}, tmp_path)
     assert settings.models["phi4-mini"].context_length == 8192
-    assert settings.models["phi4-mini"].sha256 == catalog().models["phi4-mini"].sha256
+    assert settings.models["phi4-mini"].weights == catalog().models["phi4-mini"].weights
     with pytest.raises(SettingsError) as refused:
         load_changed({"models": {"mine": {"license": "MIT"}}}, tmp_path)
-    assert "slm:models.mine.sources: 'sources' is missing" in str(refused.value)
+    assert "slm:models.mine.weights: 'weights' is missing" in str(refused.value)
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,8 @@ def test_a_stacks_own_model_needs_every_field_and_one_over_the_catalogue_only_wh
             "engines.chat.target: unknown target 'labtop'; did you mean 'laptop'?",
         ),
         (
-            {"engines": {"chat": {"model": "phi4"}}},
-            "engines.chat.model: unknown model 'phi4'; did you mean 'phi4-mini'?",
+            {"engines": {"chat": {"model": "phi4mini"}}},
+            "engines.chat.model: unknown model 'phi4mini'; did you mean 'phi4-mini'?",
         ),
         ({"gateway": {"target": "cloud"}}, "gateway.target: unknown target 'cloud'"),
         ({"images": {"olama": DIGEST}}, "images.olama: unknown image role 'olama'; did you mean 'ollama'?"),
@@ -208,7 +208,8 @@ def test_a_value_of_pulumis_map_that_is_no_json_is_named(text: str, tmp_path: Pa
 
 
 def test_production_refuses_what_is_not_pinned_and_names_the_command(tmp_path: Path) -> None:
-    loose = {"models": {QWEN: {"sources": [{"kind": "ollama", "name": "phi4-mini", "tag": "latest"}]}}}
+    sources = [{"kind": "ollama", "name": "phi4-mini", "tag": "latest"}]
+    loose = {"models": {QWEN: {"weights": {"gguf-q4_k_m": {"sources": sources}}}}}
     settings = load_changed({**loose, "environment": "prod"}, tmp_path, secretsprovider="passphrase")
     (reason,) = settings.refusals("dev")
     assert "phi4-mini:latest" in reason
@@ -248,7 +249,7 @@ PLACES = st.sampled_from(
         ("gateway", "port"),
         ("gateway", "tls"),
         ("models", QWEN),
-        ("models", QWEN, "sources"),
+        ("models", QWEN, "weights", "gguf-q4_k_m", "sources"),
         ("models", "own"),
         ("images",),
         ("images", "ollama"),

@@ -8,10 +8,10 @@ import random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from settings_base import DIGEST, HOST_KEY
 
 from components.catalog import catalog
 from components.settings.secret_words import is_secret_field, looks_like_a_secret, shown
+from tests.unit.settings_base import DIGEST, HOST_KEY
 
 pytestmark = pytest.mark.unit
 

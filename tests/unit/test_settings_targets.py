@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from pydantic import ValidationError
-from settings_base import HOST_KEY
 
 from components.targets.spec import Aks, Docker, Kubernetes, Pool
+from tests.unit.settings_base import HOST_KEY
 
 pytestmark = pytest.mark.unit
 

@@ -1,4 +1,4 @@
-"""Ask the running stack one question through its gateway, and measure the answer."""
+"""One question through the gateway, and the measure of its answer."""
 
 from __future__ import annotations
 
@@ -31,14 +31,25 @@ class Answer:
 
 
 def ask(
-    endpoint: str, key: str, model: str, question: str = QUESTION, *, max_tokens: int = 64, timeout: float = 300
+    endpoint: str,
+    key: str,
+    model: str,
+    question: str = QUESTION,
+    *,
+    chat: bool = True,
+    max_tokens: int = 64,
+    timeout: float = 300,
 ) -> Answer:
-    """Stream one chat completion. Raises UserError with the gateway's own words when it is refused."""
+    """Stream one answer; a base model, which has no `chat`, completes the question's text instead.
+
+    Raises UserError with the gateway's own words when it is refused.
+    """
+    messages = [{"role": "user", "content": question}]
+    path = "/chat/completions" if chat else "/completions"
     body = {
         "model": model,
-        "messages": [{"role": "user", "content": question}],
+        **({"messages": messages} if chat else {"prompt": question}),
         "temperature": 0,
-        "seed": 1,
         "max_tokens": max_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
@@ -47,7 +58,7 @@ def ask(
     try:
         with httpx.stream(
             "POST",
-            f"{endpoint}/chat/completions",
+            f"{endpoint}{path}",
             json=body,
             headers={"Authorization": f"Bearer {key}"},
             timeout=timeout,
@@ -63,7 +74,8 @@ def ask(
                 if not line.startswith("data: ") or line == "data: [DONE]":
                     continue
                 event = json.loads(line.removeprefix("data: "))
-                piece = event["choices"][0]["delta"].get("content") if event.get("choices") else None
+                choice = event["choices"][0] if event.get("choices") else {}
+                piece = choice.get("delta", {}).get("content") if chat else choice.get("text")
                 if piece:
                     first = first or time.perf_counter() - start
                     text += piece

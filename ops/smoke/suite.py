@@ -1,0 +1,58 @@
+"""All checks of every model of a stack, and what they mean together."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+from components.settings import Settings
+from ops.errors import UserError
+from ops.smoke import sandbox
+from ops.smoke.api import Api
+from ops.smoke.checks import CHECKS, FIBONACCI_CASES, Result, run_check
+from ops.smoke.subjects import Subject, subjects
+from ops.smoke.table import shown
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+
+def run(settings: Settings, stack: str, endpoint: str, key: str, client: DockerClient, console: Console) -> None:
+    """Check every model and print a table for each. Raises UserError naming what failed."""
+    api, failed = Api(endpoint, key), list[str]()
+    runner = partial(run_code, client, settings.images.get("fetch"))
+    try:
+        for subject in subjects(settings):
+            with console.status(f"asking {subject.model}"):
+                results = [run_check(check, api, subject, runner) for check in CHECKS]
+            console.print()
+            console.print(shown(subject, results))
+            failed += [_failure(subject, result) for result in results if result.verdict == "fail"]
+    finally:
+        api.close()
+    console.print("  level content: the answer must be right. level protocol: its form must be; a small or base model")
+    console.print("  is not expected to be right there.")
+    if failed:
+        listed = "\n".join(failed)
+        raise UserError(
+            f"{len(failed)} checks failed:\n{listed}",
+            harm="clients of these models get what the table shows",
+            fix=f"docker logs slm-{stack}-ENGINE, then make up STACK={stack}",
+        )
+
+
+def run_code(client: DockerClient, image: str | None, answer: str) -> str:
+    """What is wrong with the fibonacci function of an answer; empty when it is right."""
+    if image is None:
+        return "not run: this stack has no image with Python"
+    try:
+        code = sandbox.code_in(answer)
+    except ValueError as error:
+        return str(error)
+    return sandbox.run(client, image, code, "fibonacci", FIBONACCI_CASES)
+
+
+def _failure(subject: Subject, result: Result) -> str:
+    return f"  {subject.model} ({subject.engine}), {result.check}: {result.words}"
