@@ -33,7 +33,8 @@ def characters_survive_in_one_piece_and_in_a_stream(target: Target) -> None:
         lines = answer.content.decode().splitlines()
         events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data: {")]
         streamed = "".join(e["choices"][0]["delta"].get("content") or "" for e in events if e["choices"])
-        assert streamed == target.text(question)
+        # Where the limit cuts within a character, its beginning is left out, with or without the space before it.
+        assert streamed.rstrip() == target.text(question).rstrip()
         seen += streamed
     assert "\ufffd" not in seen, "a character was cut in two"
     if target.talks:

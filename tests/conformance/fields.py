@@ -106,10 +106,11 @@ def log_probabilities_of_completions_are_given_or_refused(target: Target) -> Non
 
 @check
 def a_bias_is_honoured_or_refused(target: Target) -> None:
-    biased = {str(token): -100 for token in range(200)}
-    answer = target.honoured("logit_bias", question=COUNT, logit_bias=biased, max_tokens=4)
+    # In the order of every byte-level vocabulary the digits are among the first.
+    fields = {"question": COUNT, "max_tokens": 24, "logit_bias": {str(token): -100 for token in range(200)}}
+    answer = target.honoured("logit_bias", **fields)
     if answer is not None:
-        assert answer.choices[0].message.content != target.text(COUNT, max_tokens=4)
+        assert answer.choices[0].message.content != target.text(COUNT, max_tokens=24)
 
 
 @check

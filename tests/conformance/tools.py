@@ -21,7 +21,8 @@ TOOL = {
 
 
 def _is_the_call(message: Any) -> None:
-    (call,) = message.tool_calls
+    # Held to calls, a small model may write a second one; the first must be right.
+    call = message.tool_calls[0]
     assert call.id
     assert (call.type, call.function.name) == ("function", NAME)
     assert json.loads(call.function.arguments) == {"radius": 5}
@@ -56,7 +57,7 @@ def one_tool_by_name_is_called_or_that_is_refused(target: Target) -> None:
     fields = {"tools": [TOOL], "tool_choice": {"type": "function", "function": {"name": NAME}}, "max_tokens": 64}
     answer = target.honoured("tool_choice", question=CIRCLE, **fields)
     if answer is not None and target.talks:
-        (call,) = answer.choices[0].message.tool_calls or []
+        call = (answer.choices[0].message.tool_calls or [])[0]
         assert call.type == "function"
         assert call.function.name == NAME
 

@@ -13,6 +13,11 @@ from tests.docker.shared_weights import SharedWeights
 from tools.environment import toolchain_environment
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The stack of all engines takes ten gigabytes and stays up to the end: its tests come last."""
+    items.sort(key=lambda item: "engines" in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def toolchain() -> Iterator[None]:
     """The project's own Pulumi first on PATH, as `make` puts it."""

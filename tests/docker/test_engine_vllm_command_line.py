@@ -49,7 +49,7 @@ def found() -> dict[str, Any]:
         stderr=False,
     )
     client.close()
-    understood: dict[str, Any] = json.loads(output.decode().splitlines()[-1])
+    understood: dict[str, Any] = json.loads(output.decode()[output.decode().index("{\n") :])
     return understood
 
 

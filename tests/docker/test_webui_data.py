@@ -75,6 +75,8 @@ def test_a_lost_volume_comes_back_from_a_backup(site: Site, tmp_path: Path) -> N
 
     def steps(page: Page) -> None:
         sign_in(page, site.password)
+        # To leave the page before it has the session would be to leave without one.
+        expect(page.locator("#chat-input")).to_be_visible()
         page.goto(f"{site.url}/c/{chat_id(site)}")
         expect(page.locator("#response-content-container").last).to_have_text(ANSWER)
 

@@ -87,7 +87,8 @@ def main() -> None:
         "understood": [understood(parser, line) for line in request["lines"]],
         "streamed": [streamed(request["parser"], request["plugin"], pieces) for pieces in request["pieces"]],
     }
-    sys.stdout.write(json.dumps(found, default=str))
+    # Many short lines: Docker's log cuts one that is longer than 16 KiB.
+    sys.stdout.write(json.dumps(found, default=str, indent=0) + "\n")
 
 
 if __name__ == "__main__":

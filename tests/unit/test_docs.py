@@ -164,8 +164,9 @@ def test_other_pictures_are_small_screenshots_that_a_document_shows_with_their_w
             assert re.search(rf"!\[[^\]]{{10,}}\]\((docs/)?images/{re.escape(picture.name)}\)", text), picture.name
 
 
-def test_every_row_of_evidence_says_command_level_and_day() -> None:
-    section = (PROJECT / "docs" / "evidence.md").read_text().split("## What was run", 1)[1].split("\n## ", 1)[0]
+@pytest.mark.parametrize("heading", ["What was run", "Engines"])
+def test_every_row_of_evidence_says_command_level_and_day(heading: str) -> None:
+    section = (PROJECT / "docs" / "evidence.md").read_text().split(f"\n## {heading}\n", 1)[1].split("\n## ", 1)[0]
     table = [line for line in section.splitlines() if line.startswith("|")][2:]
     assert len(table) > 5
     for line in table:

@@ -7,6 +7,9 @@ the state: the next `up` runs it again. One that runs after can only warn, so `m
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from pulumi import ResourceHook, ResourceHookArgs, ResourceHookBinding
 
@@ -15,6 +18,18 @@ from components.targets.docker.container import Names
 from components.targets.docker.daemon import Daemon
 from components.targets.placement import Secrets
 from components.workload import Volume, Workload
+
+_THREADS = ThreadPoolExecutor(max_workers=64, thread_name_prefix="hook")
+"""Hooks have threads of their own.
+
+In the SDK's pool each resource that is being made holds a thread until it is there, and it is not there before its hook
+has run: with as many at once as the pool has threads, everything would wait for ever.
+"""
+
+
+async def in_own_thread(function: Callable[..., object], *args: object) -> None:
+    """Call the function without a thread of the SDK's pool."""
+    await asyncio.get_running_loop().run_in_executor(_THREADS, partial(function, *args))
 
 
 class Hooks:
@@ -27,7 +42,7 @@ class Hooks:
         """Give the container its limit on processes, which the provider has no input for (control 8)."""
 
         async def limit(args: ResourceHookArgs) -> None:
-            await asyncio.to_thread(self._daemon.limit_pids, args.id, workload.resources.pids)
+            await in_own_thread(self._daemon.limit_pids, args.id, workload.resources.pids)
 
         hook = ResourceHook(f"{self._host}-{workload.name}-limit-pids", limit)
         return ResourceHookBinding(after_create=[hook], after_update=[hook])
@@ -41,9 +56,7 @@ class Hooks:
             # The values are read here, at the last moment, and handed to the job's files only.
             values = {name: str(await content.future()) for name, content in contents.items()}
             network = f"{self._names.prefix}-egress"
-            await asyncio.to_thread(
-                self._daemon.fill_volume, volume, self._names, owner, network, progress.report, values
-            )
+            await in_own_thread(self._daemon.fill_volume, volume, self._names, owner, network, progress.report, values)
 
         hook = ResourceHook(f"{self._host}-{volume.name}-fill", run)
         return ResourceHookBinding(before_create=[hook])
@@ -57,9 +70,9 @@ class Hooks:
         signal, container = workload.reload_signal, self._names.container(workload.name)
 
         async def run(args: ResourceHookArgs) -> None:
-            await asyncio.to_thread(self._daemon.own_files, args.id, workload)
+            await in_own_thread(self._daemon.own_files, args.id, workload)
             if signal:
-                await asyncio.to_thread(self._daemon.signal, container, signal)
+                await in_own_thread(self._daemon.signal, container, signal)
 
         hook = ResourceHook(f"{self._host}-{workload.name}-files", run)
         return ResourceHookBinding(after_create=[hook], after_update=[hook])
