@@ -123,12 +123,27 @@ def prompt(tokens: int, seed: int) -> str:
 Ask = Callable[[str], None]
 
 
-def asker(url: str, model: str, key: str | None = None, timeout: float = 1800) -> Ask:
-    """Sends one chat message to an OpenAI-compatible server. What it makes raises RuntimeError for a refusal."""
+def dearest(engine: EngineBase) -> dict[str, Any]:
+    """Fields of a request that make an engine take the most memory for it: held to JSON, and with probabilities."""
+    fields: dict[str, Any] = {}
+    if "json_schema" in engine.capabilities:
+        fields["response_format"] = {"type": "json_object"}
+    if "logprobs" in engine.capabilities:
+        fields |= {"logprobs": True, "top_logprobs": 5}
+    return fields
+
+
+def asker(
+    url: str, model: str, key: str | None = None, timeout: float = 1800, fields: Mapping[str, Any] | None = None
+) -> Ask:
+    """Sends one chat message to an OpenAI-compatible server, with more `fields`.
+
+    What it makes raises RuntimeError for a refusal.
+    """
     headers = {"Authorization": f"Bearer {key}"} if key else {}
 
     def ask(text: str) -> None:
-        body = {"model": model, "max_tokens": 24, "messages": [{"role": "user", "content": text}]}
+        body = {"model": model, "max_tokens": 24, "messages": [{"role": "user", "content": text}], **(fields or {})}
         answer = httpx.post(f"{url}/chat/completions", json=body, headers=headers, timeout=timeout)
         if answer.status_code != 200:
             raise RuntimeError(f"the engine answered {answer.status_code}: {answer.text[:300]}")
@@ -192,7 +207,7 @@ def of_stack(stack: str) -> list[Row]:
     for name, engine in settings.hosted.items():
         container = client.containers.get(Names(stack).container(name))
         # Restarted, so that a peak of an earlier question is not this one's, and the load is part of it.
-        ask = asker(settings.gateway.endpoint, engine.served_name, keys.current(held))
+        ask = asker(settings.gateway.endpoint, engine.served_name, keys.current(held), fields=dearest(engine))
         rows.append(measure(engine, f"{name} ({engine.kind})", settings.model_of(name), container, ask))
     return rows
 

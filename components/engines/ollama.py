@@ -21,9 +21,13 @@ from components.workload import FILES_DIRECTORY, Image, Probe, Resources, Scratc
 
 STORE = "/models"
 SERVER_MIB = 160
-REQUEST_MIB = 16
+REQUEST_MIB = 80
 WORK_SHARE = 0.04
-"""The server and its runner, what each request adds, and work buffers as a share of the weights (measured on a CPU)."""
+"""The server and its runner, what each request adds, and work buffers as a share of the weights (measured on a CPU).
+
+A plain request adds 16 MiB, one held to JSON about 45 more, log probabilities as much again: four of each at once were
+killed at a limit without room for them.
+"""
 
 BATCH = 512
 """Tokens of a prompt that are computed at once: buffers for them grow with the context."""

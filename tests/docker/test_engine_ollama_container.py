@@ -15,7 +15,7 @@ import pytest
 from docker.models.containers import Container
 from rich.console import Console
 
-from bench.calibrate import GOAL, asker, markdown, measure
+from bench.calibrate import GOAL, asker, dearest, markdown, measure
 from components.catalog import catalog
 from components.engines.ollama import Ollama
 from components.models import Model
@@ -256,7 +256,7 @@ def test_fault_8_it_starts_again_from_the_volume_without_any_network(served: Ser
 
 def test_it_takes_no_more_memory_than_predicted_and_not_much_less(served: Served) -> None:
     # Long enough for several batches; every context is there from the start, however little of it is filled.
-    ask = asker(f"{served.url}/v1", MODEL)
+    ask = asker(f"{served.url}/v1", MODEL, fields=dearest(served.engine))
     row = measure(served.engine, "ollama", served.model, served.container, ask, fill=0.2)
     print(markdown([row]))
     assert 0 <= row.error <= GOAL

@@ -110,18 +110,18 @@ def test_a_context_beyond_the_models_own_is_refused_with_both_numbers() -> None:
 
 
 def test_without_a_memory_setting_the_limit_is_what_the_model_needs() -> None:
-    # 500 MB + 4 x 4096 x 12 KiB + buffers (4 % of the weights, 512 x 4096 x 6 bytes) + 160 + 4 x 16 MiB, steps of 128.
-    assert ollama().footprint(model()).host_mib == 477 + 192 + 32 + 224
-    assert workload().resources.memory_mib == 1024
+    # 500 MB + 4 x 4096 x 12 KiB + buffers (4 % of the weights, 512 x 4096 x 6 bytes) + 160 + 4 x 80 MiB, steps of 128.
+    assert ollama().footprint(model()).host_mib == 477 + 192 + 32 + 480
+    assert workload().resources.memory_mib == 1280
 
 
 def test_bad_config_35_a_limit_below_the_need_is_refused_with_the_numbers_and_the_fix() -> None:
-    with pytest.raises(ValueError, match=r"memory limit 512Mi is below the 925 MiB that tiny-0.5b needs") as refused:
+    with pytest.raises(ValueError, match=r"memory limit 512Mi is below the 1181 MiB that tiny-0.5b needs") as refused:
         workload(memory="512Mi")
     assert "477 MiB of weights, 192 MiB of key-value cache" in str(refused.value)
     assert "or lower parallel or context_length" in str(refused.value)
-    assert "Set memory to 1024Mi" in str(refused.value)
-    assert workload(memory="1024Mi").resources.memory_mib == 1024
+    assert "Set memory to 1280Mi" in str(refused.value)
+    assert workload(memory="1280Mi").resources.memory_mib == 1280
 
 
 def test_a_quantised_cache_needs_less_memory_and_more_requests_need_more() -> None:
