@@ -76,7 +76,8 @@ def sources_by_model(settings: Settings, served: dict[str, str]) -> dict[str, st
     models: dict[str, str] = {}
     for name in settings.hosted:
         for volume in settings.workload_of(name).filled_volumes:
-            models |= {job.name: settings.model_of(name).name for job in volume.fill}
+            # A conversion names what it converted from, which is no source.
+            models |= {job.name: settings.model_of(name).name for job in volume.fill if job.egress}
     return {models[job]: source for job, source in served.items() if job in models}
 
 
