@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
+
+from components.engines.reserved import refuse
 
 OWN_FIELD = {
     "OLLAMA_NUM_PARALLEL": "parallel",
@@ -32,10 +33,4 @@ RESERVED = {
 
 def refuse_reserved(environment: Mapping[str, str]) -> None:
     """Raise ValueError for a variable that has a field of its own, or that would undo what this project promises."""
-    for key in environment:
-        if field := OWN_FIELD.get(key):
-            raise ValueError(f"env.{key} is reserved: set '{field}' instead")
-        if reason := RESERVED.get(key):
-            raise ValueError(f"env.{key} is reserved: {reason}")
-        if key.startswith("LD_") or not re.fullmatch(r"[A-Z_][A-Z0-9_]*", key):
-            raise ValueError(f"env.{key} is reserved: it decides which code runs")
+    refuse(environment, OWN_FIELD, RESERVED)
