@@ -45,7 +45,8 @@ class EngineBase(Value, ABC):
     """An engine with one model on a target.
 
     `served_model_name` is the name clients put into the `model` field, the model's own by default; `weights` chooses
-    among the forms the model's weights exist in. `memory` is the hard limit; without it, it is what the model needs.
+    among the forms the model's weights exist in. `parallel` requests share the model, each with `context_length` tokens
+    of its own; further ones wait. `memory` is the hard limit; without it, it is what the model needs.
     `startup` is the time, in seconds, until the first token must have come; `drain` how long, in seconds, a stopping
     engine lets answers finish.
     """
@@ -57,6 +58,8 @@ class EngineBase(Value, ABC):
     model: ModelName
     served_model_name: ModelName | None = None
     weights: WeightsName | None = None
+    parallel: int = Field(4, ge=1, le=64)
+    context_length: int = Field(4096, ge=256)
     port: int = Field(8000, ge=1024, le=65535)
     memory: Quantity | None = None
     cpus: float = Field(2, gt=0, le=1024)
@@ -121,9 +124,17 @@ class EngineBase(Value, ABC):
         """Path that answers 200 to GET while the server lives, cheaply."""
 
     @property
-    @abstractmethod
     def concurrency(self) -> int:
         """Requests it works on at the same time."""
+        return self.parallel
+
+    def check_context(self, model: Model) -> None:
+        """Raise ValueError when a request's context is longer than the model was made for."""
+        if self.context_length > model.context_length:
+            raise ValueError(
+                f"context_length {self.context_length} is more than the {model.context_length} tokens that {model.name}"
+                f" was made for: answers degrade beyond it. Set at most {model.context_length}"
+            )
 
     @property
     def truncates_at(self) -> int | None:

@@ -85,8 +85,6 @@ class LlamaCpp(EngineBase):
 
     kind: Literal["llamacpp"]
     port: int = Field(8080, ge=1024, le=65535)
-    parallel: int = Field(4, ge=1, le=64)
-    context_length: int = Field(4096, ge=256)
     kv_cache_type: Literal["f16", "q8_0", "q4_0"] = "f16"
     prompt_cache: Quantity | None = None
 
@@ -129,21 +127,12 @@ class LlamaCpp(EngineBase):
         """Path that answers 200 to GET while the server lives, cheaply."""
         return "/health"
 
-    @property
-    def concurrency(self) -> int:
-        """Requests it works on at the same time."""
-        return self.parallel
-
     def workload(self, name: str, model: Model, images: Mapping[str, Image], site: Site | None = None) -> Workload:
         """The service and, in its volume, the job that fills it. `images` holds the image of each of `roles`.
 
         Raises ValueError when model and settings do not fit each other.
         """
-        if self.context_length > model.context_length:
-            raise ValueError(
-                f"context_length {self.context_length} is more than the {model.context_length} tokens that {model.name}"
-                f" was made for: answers degrade beyond it. Set at most {model.context_length}"
-            )
+        self.check_context(model)
         key, weights = self.weights_of(model)
         files = [_script("serve"), _script("probe")]
         if model.chat_template_text is not None:

@@ -66,11 +66,9 @@ class Ollama(EngineBase):
 
     kind: Literal["ollama"]
     port: int = Field(11434, ge=1024, le=65535)
-    parallel: int = Field(4, ge=1, le=64)
     loaded_models: int = Field(1, ge=1, le=16)
     flash_attention: bool = True
     keep_alive: Duration = "5m"
-    context_length: int = Field(4096, ge=256)
     max_queue: int = Field(64, ge=1, le=4096)
     kv_cache_type: Literal["f16", "q8_0", "q4_0"] = "f16"
     load_timeout: Duration = "5m"
@@ -139,11 +137,6 @@ class Ollama(EngineBase):
         return "/api/version"
 
     @property
-    def concurrency(self) -> int:
-        """Requests it works on at the same time."""
-        return self.parallel
-
-    @property
     def truncates_at(self) -> int | None:
         """Its OpenAI interface drops the oldest messages, then the beginning of the last one, without a word."""
         return self.context_length
@@ -197,11 +190,7 @@ class Ollama(EngineBase):
         return store.model_copy(update={"fill": (fetch, importing)})
 
     def _check(self, model: Model) -> None:
-        if self.context_length > model.context_length:
-            raise ValueError(
-                f"context_length {self.context_length} is more than the {model.context_length} tokens that {model.name}"
-                f" was made for: answers degrade beyond it. Set at most {model.context_length}"
-            )
+        self.check_context(model)
         if model.template is None and not all(isinstance(s, OllamaSource) for s in self.weights_of(model)[1].sources):
             raise ValueError(
                 f"model '{model.name}': Ollama takes no chat template from a GGUF file, so chats would run without"

@@ -89,8 +89,6 @@ class Onnx(EngineBase):
 
     kind: Literal["onnx"]
     port: int = Field(8080, ge=1024, le=65535)
-    parallel: int = Field(4, ge=1, le=64)
-    context_length: int = Field(4096, ge=256)
     max_queue: int = Field(64, ge=0, le=4096)
     providers: tuple[Provider, ...] | None = Field(None, min_length=1, max_length=2)
     batching: Literal["auto", "slots", "library"] = "auto"
@@ -156,21 +154,12 @@ class Onnx(EngineBase):
         """Path that answers 200 to GET while the server lives, cheaply."""
         return "/live"
 
-    @property
-    def concurrency(self) -> int:
-        """Requests it works on at the same time."""
-        return self.parallel
-
     def workload(self, name: str, model: Model, images: Mapping[str, Image], site: Site | None = None) -> Workload:
         """The service and, in its volumes, the jobs that fill them. `images` holds the image of each of `roles`.
 
         Raises ValueError when model and settings do not fit each other.
         """
-        if self.context_length > model.context_length:
-            raise ValueError(
-                f"context_length {self.context_length} is more than the {model.context_length} tokens that {model.name}"
-                f" was made for: answers degrade beyond it. Set at most {model.context_length}"
-            )
+        self.check_context(model)
         key, _ = self.weights_of(model)
         template = model.chat_template_text
         return Workload(

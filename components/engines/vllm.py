@@ -43,7 +43,6 @@ class Vllm(EngineBase):
 
     kind: Literal["vllm"]
     parallel: int = Field(4, ge=1, le=1024)
-    context_length: int = Field(4096, ge=256)
     max_queue: int = Field(64, ge=1, le=4096)
     gpu_memory_utilization: float = Field(0.9, ge=0.1, le=0.98)
     kv_cache_memory: Quantity | None = None
@@ -127,11 +126,6 @@ class Vllm(EngineBase):
         harm = "runs code that the model's publisher can change, with all the engine's rights"
         return (("trust_remote_code", 39, harm),) if self.trust_remote_code else ()
 
-    @property
-    def concurrency(self) -> int:
-        """Requests it works on at the same time."""
-        return self.parallel
-
     def workload(self, name: str, model: Model, images: Mapping[str, Image], site: Site | None = None) -> Workload:
         """The service, its weights, and the jobs that bring them. Raises ValueError when they do not fit each other."""
         self._check(model)
@@ -172,11 +166,7 @@ class Vllm(EngineBase):
         )
 
     def _check(self, model: Model) -> None:
-        if self.context_length > model.context_length:
-            raise ValueError(
-                f"context_length {self.context_length} is more than the {model.context_length} tokens that {model.name}"
-                f" was made for: answers degrade beyond it. Set at most {model.context_length}"
-            )
+        self.check_context(model)
         if self.kv_cache_memory and self.pool_bytes(model) < (one := self._need(model, 1)):
             raise ValueError(
                 f"kv_cache_memory {self.kv_cache_memory} does not hold one request of {self.context_length} tokens:"
