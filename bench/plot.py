@@ -16,6 +16,7 @@ def draw(results: Sequence[Measured], streams: Sequence[int], path: Path) -> Non
 
     mpl.use("svg")
     from matplotlib import pyplot
+    from matplotlib.ticker import LogLocator
 
     with mpl.rc_context({"svg.hashsalt": "slm", "svg.fonttype": "none", "font.size": 9, "font.family": "sans-serif"}):
         figure, (speed, wait) = pyplot.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
@@ -32,6 +33,8 @@ def draw(results: Sequence[Measured], streams: Sequence[int], path: Path) -> Non
             axes.set_xticks(range(len(streams)), [f"{n} stream{'s' * (n > 1)}" for n in streams])
             axes.spines[["top", "right"]].set_visible(False)
         wait.set_yscale("log")
+        # Every tenth of a power of ten would be labelled otherwise, one number upon the other.
+        wait.yaxis.set_minor_locator(LogLocator(subs=(2, 5)))
         wait.yaxis.set_major_formatter("{x:.0f}")
         wait.yaxis.set_minor_formatter("{x:.0f}")
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
