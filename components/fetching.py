@@ -50,6 +50,8 @@ def fetch_plan(model: Model, weights: Weights, layout: Layout, directory: str, s
         "layout": layout,
         "sources": sources,
     }
+    if weights.quantization:
+        plan["quantization"] = weights.quantization
     if site.ca_certificates:
         plan["ca_bundle"] = f"{FILES_DIRECTORY}/site-ca.pem"
     return plan

@@ -245,3 +245,45 @@ def test_a_termination_signal_ends_it_at_once_although_a_server_is_silent(fetch:
         assert time.monotonic() - started < 2
     assert process.returncode == 143
     assert errors == b""
+
+
+def quantised(tmp_path: Path, config: str) -> dict[str, str]:
+    """A source of a folder with this config.json."""
+    folder = tmp_path / "models/fetched/incoming"
+    folder.mkdir(parents=True)
+    (folder / "model.safetensors").write_bytes(WEIGHTS)
+    (folder / "config.json").write_text(config)
+    return {"kind": "path", "path": str(folder), "origin": "/data/tiny"}
+
+
+@pytest.mark.parametrize(
+    ("config", "described", "said"),
+    [
+        ('{"quantization_config": {"quant_method": "awq"}}', None, "set quantization of these weights to awq"),
+        ('{"quantization_config": {"quant_method": "awq"}}', "gptq", "quantisation awq, the model's description gptq"),
+        ('{"compression_config": {"quant_method": "compressed_tensors"}}', "awq", "to compressed-tensors"),
+        ("{}", "awq", "remove quantization of these weights"),
+        ("{", None, "config.json is not JSON"),
+    ],
+)
+def test_a_checkpoint_quantised_otherwise_than_described_is_refused(
+    fetch: Fetch, tmp_path: Path, config: str, described: str | None, said: str
+) -> None:
+    outcome = fetch.run_folder(quantised(tmp_path, config), quantization=described)
+    assert outcome.code != 0
+    assert said in outcome.errors
+    assert not (fetch.volume / "fetched/folder.json").exists(), "no record vouches for it"
+
+
+@pytest.mark.parametrize(
+    ("config", "described"),
+    [
+        ('{"quantization_config": {"quant_method": "compressed-tensors"}}', "compressed_tensors"),
+        ('{"compression_config": {"quant_method": "compressed_tensors"}}', "compressed-tensors"),
+        ('{"quantization_config": null}', None),
+    ],
+)
+def test_a_checkpoint_quantised_as_described_is_taken(
+    fetch: Fetch, tmp_path: Path, config: str, described: str | None
+) -> None:
+    assert fetch.run_folder(quantised(tmp_path, config), quantization=described).code == 0

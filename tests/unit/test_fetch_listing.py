@@ -104,7 +104,7 @@ def test_of_a_repository_with_several_formats_only_the_meant_one_is_taken(
 ) -> None:
     names = {"model.safetensors", "consolidated.safetensors", "m.onnx", "m.onnx.data", "n.onnx_data", "m.gguf", "a.h5"}
     texts = {"config.json", "tokenizer.model", "chat_template.jinja", "merges.txt", "sentencepiece.model", "run.sh"}
-    publish_folder(site, {name: name.encode() for name in names | texts})
+    publish_folder(site, {name: name.encode() for name in names | texts} | {"config.json": b"{}"})
     assert fetch.run_folder(hub_folder(site), format=plan_format).code == 0
     record = fetch.record()
     assert set(record["files"]) == expected == set(taken(sorted(names | texts), plan_format))

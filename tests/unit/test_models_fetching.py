@@ -98,6 +98,15 @@ def test_the_plan_of_a_folder_names_its_files_and_where_each_source_has_them() -
     assert (plan["sources"][1]["path"], plan["sources"][1]["origin"]) == ("/models/fetched/incoming", "/data/tiny")
 
 
+def test_the_plan_says_how_a_checkpoint_is_described_so_that_the_job_can_compare() -> None:
+    quantised = {"format": "safetensors", "precision": "int4", "size_bytes": 10**9, "files": [], "quantization": "awq"}
+    hub = {"kind": "huggingface", "repo": "maker/tiny", "revision": "unpinned"}
+    a_model = model(weights={"awq": quantised | {"sources": (hub,)}})
+    job = fetch_job("chat-fetch", a_model, a_model.weights["awq"], IMAGE, STORE, layout="folder")
+    assert plan_of(job)["quantization"] == "awq"
+    assert "quantization" not in plan_of(of_folder(hub))
+
+
 def test_the_record_of_weights_is_where_the_program_writes_it() -> None:
     (gguf,) = model().weights.values()
     folder = gguf.model_copy(update={"format": "safetensors"})

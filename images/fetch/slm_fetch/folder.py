@@ -42,7 +42,10 @@ class Folder(Volume):
         return record
 
     def bring(self, offer: Offer, source: str, stop: threading.Event) -> dict[str, Any]:
-        """Fetch, verify and place what is missing, then record the folder. Raises NoSpace, SourceFailed."""
+        """Fetch, verify and place what is missing, then record the folder.
+
+        Raises NoSpace, and SourceFailed also for a checkpoint that is quantised otherwise than it is described.
+        """
         verified = self.read(self._journal) | (self.read(self.record).get("files") or {})
         kept = {file.path: entry for file in offer.files if (entry := self._kept(file, verified.get(file.path)))}
         missing = sorted((f for f in offer.files if f.path not in kept), key=lambda f: f.size or 0)
@@ -67,6 +70,8 @@ class Folder(Volume):
             together.finished(file.path, entry["bytes"])
 
         self._all(missing, bring, stop)
+        if self.plan.format == "safetensors":
+            check_quantization(self.plan.directory, self.plan.quantization)
         return self._recorded(offer, kept, source, leftovers=set(verified) - set(kept))
 
     def _all(self, missing: list[Wanted], bring: Any, stop: threading.Event) -> None:
@@ -144,6 +149,30 @@ class Folder(Volume):
         shutil.rmtree(self.fetched / "incoming", ignore_errors=True)
         self.clean()
         return record
+
+
+def check_quantization(folder: Path, described: str | None) -> None:
+    """Raise SourceFailed unless the checkpoint's own configuration agrees with how it is described.
+
+    An engine takes the method from the checkpoint and stops at its start, on a GPU that is already paid for, when it
+    was asked for another one. A folder without a config.json (Mistral's own form) says nothing of it.
+    """
+    place = folder / "config.json"
+    try:
+        config = json.loads(place.read_text()) if place.exists() else {}
+    except ValueError:
+        raise SourceFailed("its config.json is not JSON, so no engine can load it") from None
+    # Checkpoints of compressed-tensors before its version 0.5 have the second key.
+    declared = config.get("quantization_config") or config.get("compression_config") or {}
+    found = str(declared.get("quant_method") or "none").replace("_", "-")
+    expected = (described or "none").replace("_", "-")
+    if found != expected:
+        fix = (
+            f"set quantization of these weights to {found}"
+            if found != "none"
+            else "remove quantization of these weights"
+        )
+        raise SourceFailed(f"its config.json says quantisation {found}, the model's description {expected}: {fix}")
 
 
 def digest_of(files: dict[str, str]) -> str:

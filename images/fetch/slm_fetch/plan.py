@@ -47,7 +47,8 @@ class Plan:
     """The files, where they go and where they may come from. Sizes in bytes, times in seconds.
 
     `size` is that of all files together, as far as known an estimate. `files` is empty for a folder that is to be
-    listed; `format` then says which weights are meant where a folder holds several.
+    listed; `format` then says which weights are meant where a folder holds several. `quantization` is the method the
+    checkpoint is said to be quantised with, None for none.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Plan:
     layout: str
     sources: list[dict[str, Any]]
     format: str | None
+    quantization: str | None
     ca_bundle: Path | None
     timeout: float
     longest_pause: float
@@ -93,6 +95,7 @@ def read_plan(path: Path) -> Plan:
             layout=data["layout"],
             sources=list(data["sources"]),
             format=data.get("format"),
+            quantization=data.get("quantization"),
             ca_bundle=Path(data["ca_bundle"]) if data.get("ca_bundle") else None,
             timeout=float(data.get("timeout", 30)),
             longest_pause=float(data.get("longest_pause", 20)),
