@@ -3,7 +3,7 @@ STACK ?= dev
 SET_UP := python3 tools/bootstrap.py
 OPS := python -m ops
 # These stacks run on this machine's own Docker engine.
-ENGINE := $(if $(filter dev engines,$(STACK)),--engine)
+ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help

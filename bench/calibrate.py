@@ -23,10 +23,12 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from bench.engines_container import start_up
 from components.engines.base import EngineBase
 from components.footprint import MIB, Footprint
 from components.models import Model
 from components.sizing.knobs import knobs_of
+from ops.errors import UserError
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -151,12 +153,34 @@ def asker(
     return ask
 
 
-def measure(engine: EngineBase, name: str, model: Model, container: Container, ask: Ask, fill: float = 0.85) -> Row:
-    """Fill every context of a running engine at once, to the share `fill`, and compare. Raises RuntimeError."""
+def greeted(ask: Ask) -> None:
+    """Ask for a first answer. Raises UserError while there is none."""
+    try:
+        ask("Say hello.")
+    except (RuntimeError, httpx.HTTPError) as error:
+        raise UserError(f"no answer yet: {error}") from None
+
+
+def measure(
+    engine: EngineBase,
+    name: str,
+    model: Model,
+    container: Container,
+    ask: Ask,
+    fill: float = 0.85,
+    restart: bool = False,
+) -> Row:
+    """Fill every context of a running engine at once, to the share `fill`, and compare.
+
+    With `restart` it starts anew before, so that its load is part of the peak and nothing of earlier questions is.
+    Raises RuntimeError, and UserError when it does not come back.
+    """
     knobs = knobs_of(engine)
     context, requests = knobs.context(engine) or 2048, knobs.requests(engine) or 1
     began = time.monotonic()
     with Watch(container) as watch:
+        if restart:
+            start_up(container, partial(greeted, ask))
         ask("Say hello.")
         after_load = watch.now()
         texts = [prompt(int(context * fill) - 64, seed) for seed in range(requests)]
@@ -195,7 +219,6 @@ def of_stack(stack: str) -> list[Row]:
     from components.targets.docker.container import Names
     from ops import docker_client, keys
     from ops.check import read
-    from ops.errors import UserError
     from ops.machine import Machine
     from ops.pulumi_cli import Pulumi
 
@@ -206,9 +229,8 @@ def of_stack(stack: str) -> list[Row]:
     rows = []
     for name, engine in settings.hosted.items():
         container = client.containers.get(Names(stack).container(name))
-        # Restarted, so that a peak of an earlier question is not this one's, and the load is part of it.
         ask = asker(settings.gateway.endpoint, engine.served_name, keys.current(held), fields=dearest(engine))
-        rows.append(measure(engine, f"{name} ({engine.kind})", settings.model_of(name), container, ask))
+        rows.append(measure(engine, f"{name} ({engine.kind})", settings.model_of(name), container, ask, restart=True))
     return rows
 
 

@@ -100,9 +100,10 @@ class Bench:
                     f"engine '{name}' does not run", harm="it cannot be measured", fix=f"make up STACK={stack}"
                 )
             self._containers[name] = container
+            served, chat = engine.served_name, "chat" in settings.model_of(name).capabilities
             self._routes[name] = {
-                GATEWAY: Route(settings.gateway.endpoint, key, engine.served_name),
-                DIRECT: Route(address(container, engine.port), "none", engine.served_name),
+                GATEWAY: Route(settings.gateway.endpoint, key, served, chat),
+                DIRECT: Route(address(container, engine.port), "none", served, chat),
             }
             # Each engine gets the same questions in the same order, and none twice.
             self._numbers[name] = itertools.count(1)

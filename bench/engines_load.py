@@ -8,6 +8,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -21,11 +22,21 @@ _WORDS = tuple(
 
 @dataclass(frozen=True)
 class Route:
-    """A way to a model: base URL ending in /v1, key, and the name the model has there."""
+    """A way to a model: base URL ending in /v1, key, the model's name there, and whether it holds conversations."""
 
     endpoint: str
     key: str
     model: str
+    chat: bool = True
+
+    @property
+    def url(self) -> str:
+        """Where a question goes: a base model only continues texts."""
+        return f"{self.endpoint}/chat/completions" if self.chat else f"{self.endpoint}/completions"
+
+    def asking(self, question: str) -> dict[str, object]:
+        """The fields that carry the question."""
+        return {"messages": [{"role": "user", "content": question}]} if self.chat else {"prompt": question}
 
 
 @dataclass(frozen=True)
@@ -68,18 +79,23 @@ def long_text(number: int, words: int) -> str:
     return f"Text {number}: {text}. How many words is that?"
 
 
+def _written(choice: dict[str, Any]) -> str:
+    """The piece of the answer in an event, of a conversation or of a continued text."""
+    return str(choice.get("delta", {}).get("content") or choice.get("text") or "")
+
+
 async def _ask(client: httpx.AsyncClient, route: Route, question: str, max_tokens: int) -> Sample:
     body = {
         "model": route.model,
-        "messages": [{"role": "user", "content": question}],
+        **route.asking(question),
         "temperature": 0,
         "max_tokens": max_tokens,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
     began, first, usage = time.perf_counter(), 0.0, dict[str, int]()
-    url, headers = f"{route.endpoint}/chat/completions", {"Authorization": f"Bearer {route.key}"}
-    async with client.stream("POST", url, json=body, headers=headers) as response:
+    headers = {"Authorization": f"Bearer {route.key}"}
+    async with client.stream("POST", route.url, json=body, headers=headers) as response:
         if response.status_code != 200:
             said = (await response.aread()).decode(errors="replace")[:200]
             raise UserError(f"'{route.model}' answered {response.status_code}: {said}", harm="it cannot be measured")
@@ -87,7 +103,7 @@ async def _ask(client: httpx.AsyncClient, route: Route, question: str, max_token
             if not line.startswith("data: {"):
                 continue
             event = json.loads(line.removeprefix("data: "))
-            if not first and any(choice["delta"].get("content") for choice in event.get("choices", ())):
+            if not first and any(_written(choice) for choice in event.get("choices", ())):
                 first = time.perf_counter() - began
             usage = event.get("usage") or usage
     total = time.perf_counter() - began

@@ -191,7 +191,9 @@ class Ollama(EngineBase):
 
     def _check(self, model: Model) -> None:
         self.check_context(model)
-        if model.template is None and not all(isinstance(s, OllamaSource) for s in self.weights_of(model)[1].sources):
+        # A base model holds no chats: what Ollama uses without a template, the prompt alone, is right for it.
+        bare = model.template is None and "chat" in model.capabilities
+        if bare and not all(isinstance(s, OllamaSource) for s in self.weights_of(model)[1].sources):
             raise ValueError(
                 f"model '{model.name}': Ollama takes no chat template from a GGUF file, so chats would run without"
                 " roles or system prompt. Set the model's template (chatml-tools, or a Go template)"

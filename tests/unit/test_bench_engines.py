@@ -43,7 +43,8 @@ class Engine(BaseHTTPRequestHandler):
         self._event({"choices": [{"delta": {"role": "assistant", "content": ""}}]})
         for number in range(PIECES):
             time.sleep(PIECE if number else FIRST)
-            self._event({"choices": [{"delta": {"content": "x"}}]})
+            piece = {"text": "x"} if self.path.endswith("/v1/completions") else {"delta": {"content": "x"}}
+            self._event({"choices": [piece]})
         if body["model"] != "uncounted":
             self._event({"choices": [], "usage": {"prompt_tokens": 20, "completion_tokens": PIECES}})
         self.wfile.write(b"data: [DONE]\n\n")
@@ -73,6 +74,14 @@ def engine() -> Iterator[tuple[str, list[dict[str, Any]]]]:
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+def test_a_base_model_is_asked_to_go_on_with_a_text(engine: tuple[str, list[dict[str, Any]]]) -> None:
+    (sample,) = at_once(Route(engine[0], "key", "m", chat=False), [story(1)], 64).samples
+    assert sample.tokens == PIECES
+    assert FIRST <= sample.first < sample.total
+    assert engine[1][0]["prompt"] == story(1)
+    assert "messages" not in engine[1][0]
 
 
 def test_times_and_tokens_are_what_the_engine_did(engine: tuple[str, list[dict[str, Any]]]) -> None:

@@ -98,6 +98,11 @@ def test_a_file_without_template_is_refused_because_chats_would_run_raw() -> Non
         workload(model(template=None))
 
 
+def test_a_base_model_needs_no_template() -> None:
+    files = {f.name: f.content for f in jobs(workload(model(template=None, capabilities=())))[1].files}
+    assert "template" not in json.loads(files["create.json"])
+
+
 def test_other_formats_than_gguf_are_refused() -> None:
     folder = gguf(file="model.safetensors", sources=[HUB | {"file": None}]) | {"format": "safetensors"}
     with pytest.raises(ValueError, match=r"has no weights as gguf for cpu; it has bf16 \(safetensors\)"):
