@@ -4,6 +4,8 @@
 
 What is measured is what a memory limit must leave room for: memory that cannot be dropped, and the weights as far as
 they are mapped. Pages of files that were only read are not in it: the kernel drops them before it kills anything.
+Each engine is started anew with an empty page cache, which takes root: a page that was in memory already, because a job
+had written the file, counts for the container that read it first, and an engine would look smaller than it is.
 """
 
 from __future__ import annotations
@@ -11,11 +13,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import os
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +108,9 @@ class Watch:
 
     def _run(self) -> None:
         while not self._done.wait(self._interval):
-            self.now()
+            # An answer that does not come in time (on a busy machine) is one sample less, not the end.
+            with suppress(OSError):
+                self.now()
 
     def __enter__(self) -> Watch:
         self.now()
@@ -153,6 +159,19 @@ def asker(
     return ask
 
 
+def forget_files() -> None:
+    """Empty the page cache of this machine. Raises UserError without the right to."""
+    os.sync()
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("1\n")
+    except OSError as error:
+        raise UserError(
+            f"the page cache cannot be emptied ({error.strerror})",
+            harm="an engine's mapped weights would not be counted",
+            fix="run it as root, on the machine of the Docker engine",
+        ) from None
+
+
 def greeted(ask: Ask) -> None:
     """Ask for a first answer. Raises UserError while there is none."""
     try:
@@ -172,15 +191,15 @@ def measure(
 ) -> Row:
     """Fill every context of a running engine at once, to the share `fill`, and compare.
 
-    With `restart` it starts anew before, so that its load is part of the peak and nothing of earlier questions is.
-    Raises RuntimeError, and UserError when it does not come back.
+    With `restart` it starts anew before, so that its load is part of the peak and nothing of earlier questions is, and
+    every page of its weights is its own. Raises RuntimeError, and UserError when it does not come back.
     """
     knobs = knobs_of(engine)
     context, requests = knobs.context(engine) or 2048, knobs.requests(engine) or 1
     began = time.monotonic()
     with Watch(container) as watch:
         if restart:
-            start_up(container, partial(greeted, ask))
+            start_up(container, partial(greeted, ask), between=forget_files)
         ask("Say hello.")
         after_load = watch.now()
         texts = [prompt(int(context * fill) - 64, seed) for seed in range(requests)]
@@ -214,8 +233,8 @@ def markdown(rows: Sequence[Row]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def of_stack(stack: str) -> list[Row]:
-    """Measure every engine of a running stack through its gateway. Raises UserError, RuntimeError."""
+def of_stack(stack: str, only: Sequence[str] = ()) -> list[Row]:
+    """Measure the engines of a running stack, or `only` some, through its gateway. Raises UserError, RuntimeError."""
     from components.targets.docker.container import Names
     from ops import docker_client, keys
     from ops.check import read
@@ -228,6 +247,8 @@ def of_stack(stack: str) -> list[Row]:
         raise UserError(f"stack '{stack}' has not been deployed from here", fix=f"make up STACK={stack}")
     rows = []
     for name, engine in settings.hosted.items():
+        if only and name not in only:
+            continue
         container = client.containers.get(Names(stack).container(name))
         ask = asker(settings.gateway.endpoint, engine.served_name, keys.current(held), fields=dearest(engine))
         rows.append(measure(engine, f"{name} ({engine.kind})", settings.model_of(name), container, ask, restart=True))
@@ -238,10 +259,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command. Exit code 1 when an engine took more than predicted."""
     parser = argparse.ArgumentParser(prog="python -m bench.calibrate", description=__doc__)
     parser.add_argument("--stack", default="dev")
+    parser.add_argument("--engine", action="append", default=[], help="only this one; may be given again")
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args(arguments)
-    rows = of_stack(given.stack)
+    rows = of_stack(given.stack, given.engine)
     text = markdown(rows)
     sys.stdout.write(text)
     if given.markdown:

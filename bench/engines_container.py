@@ -53,9 +53,18 @@ class Peak:
                 return
 
 
-def start_up(container: Container, answers: Callable[[], object], limit: float = 900) -> float:
-    """Restart the container; seconds from its start to its first answer. Raises UserError when that takes too long."""
+def start_up(
+    container: Container,
+    answers: Callable[[], object],
+    limit: float = 900,
+    between: Callable[[], object] = lambda: None,
+) -> float:
+    """Restart the container; seconds from its start to its first answer. `between` is done while it stands still.
+
+    Raises UserError when it takes longer than `limit` seconds.
+    """
     container.stop()
+    between()
     began = time.monotonic()
     container.start()
     while time.monotonic() - began < limit:

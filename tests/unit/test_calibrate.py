@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -66,6 +67,24 @@ def test_the_highest_value_stays() -> None:
     watch = Watch(Container(stats(rss=5), stats(rss=9), stats(rss=3)))  # type: ignore[arg-type]
     assert [watch.now(), watch.now(), watch.now()] == [5, 9, 3]
     assert watch.peak_mib == 9
+
+
+def test_a_sample_that_does_not_come_in_time_is_not_the_end() -> None:
+    container = Container(stats(rss=5), stats(rss=9))
+    answer, failures = container._stats, [TimeoutError(), TimeoutError()]
+
+    def read(*given: object, **named: object) -> dict[str, Any]:
+        if len(container._answers) == 1 and failures:
+            raise failures.pop()
+        return answer(*given, **named)
+
+    container.client.api.stats = read
+    with Watch(container, interval=0.01) as watch:  # type: ignore[arg-type]
+        for _ in range(200):
+            if watch.peak_mib == 9:
+                break
+            time.sleep(0.01)
+    assert (watch.peak_mib, failures) == (9, [])
 
 
 def test_prompts_have_their_length_and_nothing_to_share() -> None:
