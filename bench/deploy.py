@@ -177,7 +177,7 @@ def machine() -> dict[str, object]:
 def main(run: Callable[..., object] = app) -> int:
     """Run the command line; what a person can mend becomes one screen and exit code 1."""
     try:
-        # Typer hands back the exit code of an interrupt here.
+        # Typer hands back the exit code of `typer.Exit` and of an interrupt here.
         code = run(standalone_mode=False)
     except (UserError, SettingsError, ToolError) as error:
         print(f"error {error}", file=sys.stderr)
@@ -191,7 +191,7 @@ def main(run: Callable[..., object] = app) -> int:
         return 2
     if code == INTERRUPTED:
         print("stopped; what was started is removed", file=sys.stderr)
-    return INTERRUPTED if code == INTERRUPTED else 0
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,7 @@ from rich.console import Console
 from bench import gateway
 from bench.deploy import RESULTS, alone, machine, main
 from bench.engines_container import Peak, address, memory_mib, start_up
-from bench.engines_load import Route, at_once, long_text, story
+from bench.engines_load import Group, Route, at_once, long_text, story
 from bench.engines_report import DIRECT, GATEWAY, Measured, document, markdown, write
 from bench.plot import draw
 from components.settings import Settings, load, load_overlay
@@ -63,21 +63,35 @@ def measure(
     with alone(), Display(console) as display:
         with display.step("gateway", "an engine that answers at once") as step:
             added = overhead(client, settings, 1 if quick else 5)
+        facts = {**machine(), "tokens": bench.tokens, "rounds": 0}
         for number in range(1, (1 if quick else rounds) + 1):
             for name in bench.measured:
                 with display.step(f"round {number}: {name}", "measuring") as step:
-                    bench.round(name, step)
+                    step.outcome = bench.try_round(name, number, step)
+            facts["rounds"] = number
+            # What took a quarter of an hour is not lost with what comes after it.
+            text = report(bench, facts, added, price, results)
         if restart:
             for name in bench.measured:
                 with display.step(f"start-up: {name}", "restarting"):
                     bench.restart(name)
-    facts = {**machine(), "rounds": 1 if quick else rounds, "tokens": bench.tokens}
-    found = list(bench.measured.values())
-    text = markdown(found, bench.streams, facts, added, price)
-    write(results, text, document(found, facts, added, price))
-    draw(found, bench.streams, results / "engines.svg")
+            text = report(bench, facts, added, price, results)
     console.print(text, markup=False, soft_wrap=True)
     console.print(f"report, samples and plot: {results / 'engines.md'}, .json, .svg", markup=False, soft_wrap=True)
+    raise typer.Exit(1 if any(result.failures for result in bench.measured.values()) else 0)
+
+
+def report(bench: Bench, facts: Mapping[str, object], added: float | None, price: float | None, results: Path) -> str:
+    """Write what was measured so far; gives the tables. Raises UserError when nothing was."""
+    everything = list(bench.measured.values())
+    found = [result for result in everything if result.groups]
+    if not found:
+        reasons = "\n".join(f"  {r.engine}, {why}" for r in everything for why in r.failures)
+        raise UserError(f"no engine could be measured:\n{reasons}", fix=f"make smoke STACK={bench.stack}")
+    text = markdown(found, bench.streams, facts, added, price, everything)
+    write(results, text, document(everything, facts, added, price))
+    draw(found, bench.streams, results / "engines.svg")
+    return text
 
 
 class Bench:
@@ -86,7 +100,7 @@ class Bench:
     def __init__(self, client: DockerClient, stack: str, settings: Settings, key: str, *, quick: bool) -> None:
         self.streams: Sequence[int] = QUICK_STREAMS if quick else STREAMS
         self.tokens, self.words = (QUICK_TOKENS, QUICK_WORDS) if quick else (TOKENS, PROMPT_WORDS)
-        self.measured: dict[str, Measured] = {}
+        self.stack, self.measured = stack, dict[str, Measured]()
         self._containers: dict[str, Container] = {}
         self._routes: dict[str, dict[str, Route]] = {}
         self._numbers: dict[str, itertools.count[int]] = {}
@@ -109,29 +123,42 @@ class Bench:
             self._numbers[name] = itertools.count(1)
             self.measured[name] = Measured(name, engine.kind, engine.model, weights)
 
+    def try_round(self, name: str, number: int, step: Step) -> str:
+        """Measure one engine once. A failure is kept with the others' figures; gives it in a few words, or nothing."""
+        try:
+            self.round(name, step)
+        except UserError as error:
+            reason = str(error).splitlines()[0]
+            self.measured[name].failures.append(f"round {number}: {reason}")
+            return f"failed: {reason}"
+        return ""
+
     def round(self, name: str, step: Step) -> None:
-        """Measure one engine once at every load, on both ways in turns."""
+        """Measure one engine once at every load, on both ways in turns. Raises UserError, and then keeps nothing."""
         result, routes = self.measured[name], self._routes[name]
         # The first answer after a pause may load the model again.
         at_once(routes[DIRECT], [story(0)], 2)
         result.idle_mib = result.idle_mib or memory_mib(self._containers[name])
-        numbers = self._numbers[name]
+        numbers, groups, prompts = self._numbers[name], list[tuple[str, int, Group]](), list[tuple[str, float]]()
         with Peak(self._containers[name]) as peak:
             for streams in self.streams:
                 for way, route in routes.items():
                     step.note = f"{streams} streams, {way}"
                     group = at_once(route, [story(next(numbers)) for _ in range(streams)], self.tokens)
-                    result.groups.setdefault(way, {}).setdefault(streams, []).append(group)
+                    groups.append((way, streams, group))
             for way, route in routes.items():
                 step.note = f"a long prompt, {way}"
                 (sample,) = at_once(route, [long_text(next(numbers), self.words)], 1).samples
-                result.prompts.setdefault(way, []).append(sample.prompt_tokens / sample.first)
-        result.peak_mib = max(result.peak_mib, peak.mib)
+                prompts.append((way, sample.prompt_tokens / sample.first))
+        result.add(groups, prompts, peak.mib)
 
     def restart(self, name: str) -> None:
         """Measure the time from a container's start to its first answer."""
         container, engine_route = self._containers[name], self._routes[name][GATEWAY]
-        self.measured[name].start_seconds = start_up(container, lambda: at_once(engine_route, [story(0)], 1))
+        try:
+            self.measured[name].start_seconds = start_up(container, lambda: at_once(engine_route, [story(0)], 1))
+        except UserError as error:
+            self.measured[name].failures.append(f"start-up: {str(error).splitlines()[0]}")
 
 
 def overhead(client: DockerClient, settings: Settings, rounds: int) -> float | None:

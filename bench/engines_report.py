@@ -18,7 +18,8 @@ GATEWAY, DIRECT = "gateway", "direct"
 @dataclass
 class Measured:
     """Everything measured of one engine. `groups` by route and number of streams, one for each round; `prompts` the
-    tokens per second at which a long prompt was read, by route; `peak_mib` and `start_seconds` of its container."""
+    tokens per second at which a long prompt was read, by route; `peak_mib` and `start_seconds` of its container;
+    `failures` are rounds that count for nothing, with the reason."""
 
     engine: str
     kind: str
@@ -29,6 +30,17 @@ class Measured:
     idle_mib: float = 0.0
     peak_mib: float = 0.0
     start_seconds: float | None = None
+    failures: list[str] = field(default_factory=list)
+
+    def add(
+        self, groups: Sequence[tuple[str, int, Group]], prompts: Sequence[tuple[str, float]], peak_mib: float
+    ) -> None:
+        """Take in a whole round: (route, streams, answers), (route, tokens per second of a long prompt), the peak."""
+        for route, streams, group in groups:
+            self.groups.setdefault(route, {}).setdefault(streams, []).append(group)
+        for route, rate in prompts:
+            self.prompts.setdefault(route, []).append(rate)
+        self.peak_mib = max(self.peak_mib, peak_mib)
 
     def rate(self, route: str, streams: int) -> float:
         """Median over the rounds of tokens per second, all streams together."""
@@ -63,8 +75,9 @@ def markdown(
     machine: Mapping[str, object],
     gateway_ms: float | None,
     price: float | None,
+    everything: Sequence[Measured] = (),
 ) -> str:
-    """The tables as they stand in docs/engines.md."""
+    """The tables as they stand in docs/engines.md, and what failed in `everything` that was tried."""
     routes = list(results[0].groups)
     speed = ["engine", "weights", *(f"tok/s, {n} stream{'s' * (n > 1)}" for n in streams), "decode tok/s, 1 stream"]
     parts = [
@@ -113,6 +126,8 @@ def markdown(
         parts.append(
             f"The gateway adds {gateway_ms:.2f} ms (p50) to a request, measured with an engine that answers at once."
         )
+    if failures := [f"{r.engine}, {why}" for r in everything for why in r.failures]:
+        parts.append("\n".join(["Not measured:", "", *(f"- {failure}" for failure in failures)]))
     facts = ", ".join(f"{key} {value}" for key, value in machine.items())
     return "\n\n".join([*parts, f"Machine: {facts}."]) + "\n"
 

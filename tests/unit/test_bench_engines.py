@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bench import engines_container
+from bench.engines import Bench, report
 from bench.engines_container import address, start_up, working_set
 from bench.engines_load import Group, Route, Sample, at_once, long_text, story
 from bench.engines_report import DIRECT, GATEWAY, Measured, cost_per_million, document, markdown, write
@@ -159,6 +160,40 @@ def test_the_report_has_every_engine_on_every_way_and_its_costs() -> None:
     assert "per million" not in markdown(results, (1, 2), {}, None, None)
     tables = [line for line in text.splitlines() if line.startswith("|")]
     assert all(line.count("|") == tables[0].count("|") for line in tables[:6])
+
+
+def test_a_round_that_fails_is_named_and_costs_the_others_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench.__new__(Bench)
+    bench.measured = {"ollama": measured("ollama", 40), "vllm": Measured("vllm", "vllm", "m", "safetensors-bf16")}
+
+    def fail(*_: object) -> None:
+        raise UserError("'m' answered 408: too slow", harm="it cannot be measured")
+
+    monkeypatch.setattr(bench, "round", fail)
+    assert bench.try_round("vllm", 2, None) == "failed: 'm' answered 408: too slow"  # type: ignore[arg-type]
+    everything = list(bench.measured.values())
+    text = markdown(everything[:1], (1, 2), {}, None, None, everything)
+    assert "- vllm, round 2: 'm' answered 408: too slow" in text
+    assert "| ollama, gateway |" in text
+    assert "Not measured" not in markdown(everything[:1], (1, 2), {}, None, None, everything[:1])
+
+
+def test_nothing_measured_at_all_is_an_error_with_its_reasons(tmp_path: Path) -> None:
+    bench = Bench.__new__(Bench)
+    bench.stack, bench.streams = "engines", (1,)
+    bench.measured = {"vllm": Measured("vllm", "vllm", "m", "w", failures=["round 1: no answer"])}
+    with pytest.raises(UserError, match="vllm, round 1: no answer"):
+        report(bench, {}, None, None, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_round_is_taken_in_as_a_whole() -> None:
+    result = Measured("a", "a", "m", "w")
+    one = Group((Sample(0.1, 1.1, 20, 11),), 1.1)
+    for peak in (300.0, 200.0):
+        result.add([(GATEWAY, 1, one), (DIRECT, 1, one)], [(GATEWAY, 90.0)], peak)
+    assert result.groups == {GATEWAY: {1: [one, one]}, DIRECT: {1: [one, one]}}
+    assert (result.prompts, result.peak_mib) == ({GATEWAY: [90.0, 90.0]}, 300.0)
 
 
 def test_report_and_samples_are_kept(tmp_path: Path) -> None:
