@@ -45,11 +45,9 @@ class NodePool(Value):
 
 
 class Vault(Value):
-    """An Azure Key Vault whose secrets pods get as files, by the CSI driver and workload identity."""
+    """An Azure Key Vault whose secrets pods get as files, by the CSI driver and a workload identity of the cluster's."""
 
     name: str
-    tenant_id: str
-    client_id: str
 
 
 class ClusterSite(Value):
