@@ -67,7 +67,7 @@ def test_a_misfit_says_what_fits_instead_and_what_else_helps() -> None:
     assert text.startswith("fits 2")
     for part in ("k context on Standard_NC4as_T4_v3, not 32k (context_length: ", "parallel: ", "kv_cache_type: q8_0"):
         assert part in text
-    assert "vm_size: Standard_NC24ads_A100_v4 (1 x A100-80, about 3.67 USD an hour)" in text
+    assert "vm_size: Standard_NV36ads_A10_v5 (1 x A10, about 3.20 USD an hour)" in text
     assert "gpus: 0 (on the CPU, much slower)" in text
 
 
