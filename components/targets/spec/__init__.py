@@ -10,10 +10,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from components.targets.spec.aks import Aks, Pool
+from components.targets.spec.aks import AUTO, Aks, Pool
 from components.targets.spec.docker import Docker
 from components.targets.spec.kubernetes import Kubernetes
 
 TargetSpec = Annotated[Docker | Kubernetes | Aks, Field(discriminator="kind")]
 
-__all__ = ["Aks", "Docker", "Kubernetes", "Pool", "TargetSpec"]
+__all__ = ["AUTO", "Aks", "Docker", "Kubernetes", "Pool", "TargetSpec"]
