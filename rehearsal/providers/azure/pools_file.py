@@ -8,7 +8,7 @@
           "pools": [
             {
               "id": "/subscriptions/…/agentPools/gpu", "state": "Succeeded", "autoscaling": true, "count": 0,
-              "pool": { … what rehearsal.control_plane.pools.SimulatedPool takes … }
+              "pool": { … the fields of rehearsal.control_plane.pools.SimulatedPool … }
             }
           ]
         }
@@ -23,8 +23,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from components.targets.kubernetes.site import Taint
-from rehearsal.control_plane.pools import SimulatedPool
 from rehearsal.providers.azure import arm_ids
 from rehearsal.providers.azure.rules.pools import SPOT_TAINT
 from rehearsal.providers.azure.store import Record, Store, write_json
@@ -62,41 +60,38 @@ def _entry(cluster: Record, arm_id: str, pool: Properties) -> dict[str, Any]:
         "state": "Failed" if failed else pool.get("provisioningState", "Succeeded"),
         "autoscaling": bool(pool.get("enableAutoScaling")),
         "count": pool.get("count", 0),
-        "pool": simulated(str(cluster.outputs["location"]), arm_ids.name_of(arm_id), pool, failed).model_dump(
-            mode="json"
-        ),
+        "pool": simulated(str(cluster.outputs["location"]), arm_ids.name_of(arm_id), pool, failed),
     }
 
 
-def simulated(region: str, name: str, pool: Properties, failed: bool = False) -> SimulatedPool:
-    """The pool as the simulated nodes are made from."""
+def simulated(region: str, name: str, pool: Properties, failed: bool = False) -> dict[str, Any]:
+    """The pool as the simulated nodes are made from: fields of SimulatedPool, whose module is slow to import."""
     size = size_of(str(pool["vmSize"]))
     if size is None:
         raise ValueError(f"pool {name}: no table has the VM size {pool['vmSize']}")
     stopped = failed or at(pool, "powerState.code") == "Stopped"
     count = 0 if stopped else pool.get("count", 1)
     automatic = pool.get("enableAutoScaling") and not stopped
-    taints = [taint for taint in pool.get("nodeTaints", ()) if taint != SPOT_TAINT]
-    return SimulatedPool(
-        name=name,
-        vm_size=size.name,
-        cpus=size.vcpus,
-        memory_mib=int(size.memory_gib * 1024),
-        ephemeral_gib=pool.get("osDiskSizeGB") or 128,
-        gpus=size.gpus * _PARTS.get(str(pool.get("gpuInstanceProfile")), 1),
-        max_pods=pool.get("maxPods", 110),
-        region=region,
-        zones=tuple(str(zone) for zone in pool.get("availabilityZones", ())),
-        system=pool.get("mode") == "System",
-        spot=pool.get("scaleSetPriority") == "Spot",
-        labels=pool.get("nodeLabels", {}),
-        taints=tuple(_taint(text) for text in taints),
-        min_nodes=pool["minCount"] if automatic else count,
-        max_nodes=pool["maxCount"] if automatic else count,
-    )
+    return {
+        "name": name,
+        "vm_size": size.name,
+        "cpus": size.vcpus,
+        "memory_mib": int(size.memory_gib * 1024),
+        "ephemeral_gib": pool.get("osDiskSizeGB") or 128,
+        "gpus": size.gpus * _PARTS.get(str(pool.get("gpuInstanceProfile")), 1),
+        "max_pods": pool.get("maxPods", 110),
+        "region": region,
+        "zones": [str(zone) for zone in pool.get("availabilityZones", ())],
+        "system": pool.get("mode") == "System",
+        "spot": pool.get("scaleSetPriority") == "Spot",
+        "labels": pool.get("nodeLabels", {}),
+        "taints": [_taint(text) for text in pool.get("nodeTaints", ()) if text != SPOT_TAINT],
+        "min_nodes": pool["minCount"] if automatic else count,
+        "max_nodes": pool["maxCount"] if automatic else count,
+    }
 
 
-def _taint(text: str) -> Taint:
+def _taint(text: str) -> dict[str, str]:
     key, _, effect = text.rpartition(":")
     name, _, value = key.partition("=")
-    return Taint.model_validate({"key": name, "value": value, "effect": effect})
+    return {"key": name, "value": value, "effect": effect}
