@@ -12,7 +12,7 @@ targets = connect(settings)
 engines = [
     EngineStack(name, settings, targets[spec.target], secrets)
     if name in settings.hosted
-    else ExternalStack(name, settings)
+    else ExternalStack(name, settings, targets[spec.target])
     for name, spec in settings.engines.items()
 ]
 routes = [engine.route for engine in engines]
