@@ -40,7 +40,7 @@ class Aks(Value):
     location: str = Field(pattern=r"^[a-z]+[a-z0-9]*$", description="Azure region, such as westeurope")
     subscription_id: Guid | None = Field(None, description="refuses any other; by default the one you are logged in to")
     namespace: Name = "slm"
-    kubernetes_version: str = Field("1.34", pattern=r"^1\.[0-9]{2}(\.[0-9]{1,2})?$")
+    kubernetes_version: str = Field("1.34", pattern=r"^1\.[0-9]{2}$", description="minor version; AKS adds patches")
     tier: Literal["Free", "Standard", "Premium"] = "Standard"
     private: bool = True
     authorized_ranges: tuple[str, ...] = Field((), description=CIDRS)
@@ -168,6 +168,11 @@ class Aks(Value):
         if chosen is None:
             return ("1", "2", "3") if self.location in azure().zones and not self.pools[pool].gpus else ()
         return chosen
+
+    @property
+    def upgrades_minor_versions(self) -> bool:
+        """Whether Azure itself leaves `kubernetes_version` some day."""
+        return self.upgrade_channel in ("stable", "rapid")
 
     @property
     def gpus(self) -> int:
