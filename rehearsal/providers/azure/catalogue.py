@@ -22,6 +22,7 @@ class Resource(Value):
     names: Names
     replaces: tuple[str, ...] = ()
     immutable: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
 
     @property
     def path_inputs(self) -> tuple[str, ...]:

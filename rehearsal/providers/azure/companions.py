@@ -5,15 +5,21 @@ from __future__ import annotations
 from rehearsal.providers.azure import arm_ids
 from rehearsal.providers.azure.outputs.network import subnets_of
 from rehearsal.providers.azure.store import Record, Store
-from rehearsal.providers.azure.values import Properties
+from rehearsal.providers.azure.values import Properties, merged
 
 _POOL = "containerservice:AgentPool"
 
 
 def make(store: Store, record: Record) -> None:
-    """Make what Azure makes by itself: the group that a cluster's nodes lie in."""
+    """Make what Azure makes by itself: the group that a cluster's nodes lie in.
+
+    A pool that is a resource of its own and stands in the cluster as well, as after a refresh, follows the cluster.
+    """
     if record.resource_type != "containerservice:ManagedCluster":
         return
+    for pool in record.inputs.get("agentPoolProfiles", ()):
+        if beside := store.get(f"{record.id}/agentPools/{pool.get('name')}"):
+            store.put(beside.model_copy(update={"outputs": merged(beside.outputs, pool)}))
     subscription = record.id.split("/")[2]
     arm_id = f"/subscriptions/{subscription}/resourceGroups/{record.outputs['nodeResourceGroup']}"
     if not store.get(arm_id):

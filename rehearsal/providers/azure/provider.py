@@ -82,11 +82,15 @@ class Provider:
         if outputs is None:
             return None
         now = as_inputs(self.schema, resource_type, outputs)
+        left_out = [part for part in row.parts if part not in (inputs or {})]
+        now = {name: value for name, value in now.items() if name not in left_out}
         if inputs is None:
             record = self.manager.store.get(arm_id)
             path = {name: record.inputs[name] for name in row.path_inputs if record and name in record.inputs}
             return now | path, outputs
-        return refreshed(inputs, as_inputs(self.schema, resource_type, olds), now), outputs
+        before = as_inputs(self.schema, resource_type, olds)
+        before = {name: value for name, value in before.items() if name not in left_out}
+        return refreshed(inputs, before, now), outputs
 
     def delete(self, pulumi_type: str, arm_id: str) -> None:
         """Delete it."""

@@ -46,7 +46,11 @@ def cluster(context: Context) -> Properties:
         "fqdn": f"{host}.hcp.{context.location}.azmk8s.io",
         "azurePortalFQDN": f"{host}.portal.hcp.{context.location}.azmk8s.io",
         "resourceUID": context.word("uid", 24),
-        "agentPoolProfiles": [inline_pool(context, pool, version) for pool in asked.get("agentPoolProfiles", ())],
+        "agentPoolProfiles": [
+            inline_pool(context, pool, version)
+            for pool in asked.get("agentPoolProfiles", ())
+            if not context.store.get(f"{context.id}/agentPools/{pool.get('name')}")
+        ],
         "identityProfile": {"kubeletidentity": _kubelet(context)},
         "networkProfile": _network(at(asked, "networkProfile") or {}),
         "oidcIssuerProfile": _issuer(context),
