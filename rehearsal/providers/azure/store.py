@@ -82,13 +82,17 @@ class Store:
 
     def below(self, arm_id: str) -> list[Record]:
         """What lies inside it, and what it brought along with what lies in that."""
+        found: dict[str, Record] = {}
+        inside = [arm_id]
         records = self.all()
-        brought = [r.id for r in records if r.made_by and arm_ids.same(r.made_by, arm_id)]
-        return [
-            r
-            for r in records
-            if arm_ids.below(r.id, arm_id) or any(arm_ids.same(r.id, b) or arm_ids.below(r.id, b) for b in brought)
-        ]
+        while inside:
+            ancestor = inside.pop()
+            for record in records:
+                brought = record.made_by and arm_ids.same(record.made_by, ancestor)
+                if record.id not in found and (brought or arm_ids.below(record.id, ancestor)):
+                    found[record.id] = record
+                    inside.append(record.id)
+        return list(found.values())
 
     def soft_delete(self, record: Record) -> None:
         """Keep a deleted vault or secret under its name, which stays taken until it is purged."""
