@@ -104,6 +104,8 @@ def controller_manager(programs: Programs, ports: Ports, identity: Identity, kub
         str(programs.kube_controller_manager),
         f"--kubeconfig={kubeconfig}",
         *_served(ports.controller_manager, identity),
+        # Each controller as its own service account, with no more rights than it has on any cluster.
+        "--use-service-account-credentials=true",
         "--controllers=*,-persistentvolume-attach-detach-controller",
         f"--service-account-private-key-file={identity.service_accounts.key}",
         f"--root-ca-file={identity.authority}",

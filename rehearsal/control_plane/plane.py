@@ -132,9 +132,10 @@ class ControlPlane:
         while not until():
             self.check()
             if time.monotonic() > end:
+                said = "\n".join(f"  {p.name} wrote at last:\n{p.tail(3)}" for p in self.processes)
                 raise NotReady(
-                    f"Waited {seconds:.0f} s for {what}, in vain",
-                    fix="read what the processes say: `tail` of each of the control plane's `processes`",
+                    f"Waited {seconds:.0f} s for {what}, in vain\n{said}",
+                    fix="see whether the machine is too busy, or mend what they say",
                 )
             time.sleep(0.1)
 

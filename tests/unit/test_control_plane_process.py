@@ -132,6 +132,38 @@ def test_the_first_process_that_fails_ends_the_start_and_nothing_stays(
     assert list((tmp_path / "work").iterdir()) == []
 
 
+def test_an_interrupt_while_it_starts_leaves_nothing_running(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text(f"#!/bin/sh\necho $$ > {tmp_path / 'pid'}\nexec sleep 60\n")
+    program.chmod(0o755)
+    script = (
+        "from pathlib import Path; from rehearsal.control_plane import ControlPlane, Programs\n"
+        f"with ControlPlane(programs=Programs(*[Path({str(program)!r})] * 5)): pass"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    child = subprocess.Popen(
+        [sys.executable, "-c", script], cwd=CHECKOUT, env=environment, stderr=subprocess.PIPE, text=True
+    )
+    until = time.monotonic() + 30
+    while not (tmp_path / "pid").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    child.send_signal(signal.SIGINT)
+    _, errors = child.communicate(timeout=30)
+    assert "KeyboardInterrupt" in errors
+    assert gone(int((tmp_path / "pid").read_text()))
+    assert list(tmp_path.glob("slm-control-plane-*")) == []
+
+
+def test_what_died_is_told_at_the_end_of_a_block_that_had_no_failure_of_its_own(tmp_path: Path) -> None:
+    plane = ControlPlane()
+    plane.processes.append(start(tmp_path, "echo out of memory; exit 137"))
+    plane.processes[0].popen.wait(10)
+    with pytest.raises(ProcessEnded, match="out of memory"):
+        plane.__exit__(None, None, None)
+    assert plane.processes == []
+
+
 def test_what_does_not_run_has_no_server() -> None:
     with pytest.raises(ControlPlaneError, match="does not run"):
         _ = ControlPlane().server
