@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pulumi
 import pytest
-from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime.settings import get_root_resource
+from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from tests.program.recorder import Recorder
 
@@ -38,11 +39,16 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         recorder = Recorder()
         pulumi.runtime.set_mocks(recorder, project="slm", stack=stack, preview=False)
         values = {"slm:images": json.dumps(IMAGES), "slm:apiKeys": json.dumps(KEYS if keys is None else keys)}
-        pulumi.runtime.set_all_config({**values, **(config or {})}, ["slm:apiKeys", "slm:webuiSecrets"])
+        pulumi.runtime.set_all_config(
+            {**values, **(config or {})}, ["slm:apiKeys", "slm:webuiSecrets", "slm:cert", "slm:cert-key"]
+        )
 
         async def program() -> None:
             pulumi.runtime.register_stack_transformation(recorder.transform)
             runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
+            stack = get_root_resource()
+            assert isinstance(stack, Stack)
+            recorder.outputs |= stack.outputs
 
         loop.run_until_complete(run_pulumi_func(program))
         return recorder

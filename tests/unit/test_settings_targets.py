@@ -47,5 +47,5 @@ def test_what_is_no_public_host_key_is_refused(key: str) -> None:
         Docker(host="ssh://slm@h", host_key=key)
 
 
-def test_a_cluster_that_exists_says_that_it_cannot_be_deployed_to_yet() -> None:
-    assert Kubernetes(kubeconfig="~/.kube/config").undeployable
+def test_a_cluster_that_exists_can_be_deployed_to() -> None:
+    assert Kubernetes(kubeconfig="~/.kube/config").undeployable is None

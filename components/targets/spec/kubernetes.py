@@ -126,6 +126,13 @@ class Kubernetes(Value):
         alone = ClusterPool(max_nodes=self.nodes)
         return {"general": alone} | ({"gpu": ClusterPool(gpus=self.gpus, max_nodes=1)} if self.gpus else {})
 
+    def pool_for(self, gpus: int) -> str | None:
+        """The pool a workload with so many GPUs goes to: the first whose nodes have enough; None when none has."""
+        pools = self.all_pools.items()
+        if not gpus:
+            return next((name for name, pool in pools if not pool.gpus), None)
+        return next((name for name, pool in pools if pool.gpus >= gpus), None)
+
     @property
     def where(self) -> str:
         """The place in a few words, for tables and messages."""
@@ -133,4 +140,4 @@ class Kubernetes(Value):
 
     @property
     def undeployable(self) -> str | None:
-        return "a target of kind kubernetes cannot be deployed to yet"
+        return None
