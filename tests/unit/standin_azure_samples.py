@@ -6,6 +6,9 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from rehearsal.providers.azure.errors import ArmError
 from rehearsal.providers.azure.manager import Manager
 from rehearsal.providers.azure.provider import Provider
 from rehearsal.providers.azure.schema_cache import schema
@@ -140,3 +143,29 @@ def with_cluster(directory: Path) -> Provider:
     ):
         create(provider, resource_type)
     return provider
+
+
+def update(provider: Provider, resource_type: str, arm_id: str, **changed: Any) -> dict[str, Any]:
+    """Change a sample resource; its outputs."""
+    return provider.update(f"azure-native:{resource_type}", arm_id, sample(resource_type, **changed))
+
+
+def delete(provider: Provider, resource_type: str, arm_id: str) -> None:
+    """Delete a resource."""
+    provider.delete(f"azure-native:{resource_type}", arm_id)
+
+
+def refused(code: str) -> Any:
+    """Expect Azure to answer with this code."""
+    return pytest.raises(ArmError, match=f'Code="{code}"')
+
+
+def assign(provider: Provider, principal: str, role: str, scope: str, name: str = "1", **more: Any) -> None:
+    """Give a role; `name` tells assignments apart."""
+    inputs = {
+        "scope": scope,
+        "roleAssignmentName": f"a30feb59-a753-4a15-a99b-00000000000{name}",
+        "principalId": principal,
+        "roleDefinitionId": role,
+    }
+    provider.create("azure-native:authorization:RoleAssignment", inputs | more)

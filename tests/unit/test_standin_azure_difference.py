@@ -11,9 +11,10 @@ from rehearsal.providers.azure.catalogue import catalogue
 from rehearsal.providers.azure.difference import Change, changes, delete_before_replace
 from rehearsal.providers.azure.naming import RANDOM_NAME
 from rehearsal.providers.azure.projection import as_inputs, previewed, refreshed
+from rehearsal.providers.azure.provider import Provider
 from rehearsal.providers.azure.schema_cache import schema
 from rehearsal.providers.azure.values import UNKNOWN, at, received, sent
-from tests.unit.standin_azure_samples import IDENTITY, SYSTEM_POOL, Provider, azure, create, sample
+from tests.unit.standin_azure_samples import IDENTITY, SYSTEM_POOL, azure, create, sample
 
 pytestmark = pytest.mark.unit
 CLUSTER, POOL = "containerservice:ManagedCluster", "containerservice:AgentPool"

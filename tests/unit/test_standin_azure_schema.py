@@ -28,7 +28,7 @@ def walk(resource_type: str, path: str) -> Any:
     shape, fields = None, schema().resources[resource_type].inputs
     for name in path.split("."):
         shape = fields[name.removesuffix("[]")]
-        shape = shape.of if name.endswith("[]") else shape
+        shape = shape.of if name.endswith("[]") and shape.of else shape
         fields = schema().fields_of(shape)
     return shape
 

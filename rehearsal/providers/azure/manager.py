@@ -59,7 +59,7 @@ class Manager:
         fault = self._fault("delete", resource_type, arm_id)
         with self.store.lock():
             deletion.check(self.store, arm_id)
-        with Writing(self.store, resource_type, arm_id):
+        with self._writing(resource_type, arm_id):
             _pause(fault)
             with self.store.lock():
                 deletion.delete(self.store, arm_id)
@@ -67,7 +67,7 @@ class Manager:
 
     def _write(self, resource_type: str, arm_id: str, inputs: Properties, fault: Fault | None) -> Properties:
         slow, half_done = (fault is not None and fault.fault == kind for kind in ("slow", "half_done"))
-        with Writing(self.store, resource_type, arm_id):
+        with self._writing(resource_type, arm_id):
             with self.store.lock():
                 old = self.store.get(arm_id)
                 request = Request(self.store, self.subscription, resource_type, arm_id, inputs, old)
@@ -82,6 +82,9 @@ class Manager:
         if half_done:
             raise PartlyDone(arm_id, record.outputs, _HALF_DONE)
         return companions.as_read(self.store, record)
+
+    def _writing(self, resource_type: str, arm_id: str) -> Writing:
+        return Writing(self.store, resource_type, arm_id, self.subscription.credential_seconds)
 
     def _put(self, request: Request, old: Record | None, state: State) -> Record:
         record = Record(

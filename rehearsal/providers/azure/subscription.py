@@ -14,13 +14,17 @@ FILE = "subscription.toml"
 
 
 class Subscription(Value):
-    """`quota` is vCPUs by family, `only_in` the regions of families that are not everywhere, `regions` says of each
-    region whether it has availability zones."""
+    """What a subscription is, and what it allows.
+
+    `credential_seconds` is how long the write of a federated credential takes. `quota` is vCPUs by family, `only_in`
+    the regions of families that are not everywhere, `regions` says of each whether it has availability zones.
+    """
 
     subscription: str
     tenant: str
     client: str
     principal: str
+    credential_seconds: float = Field(ge=0)
     kubernetes_versions: tuple[str, ...] = Field(min_length=1)
     quota: dict[str, int]
     only_in: dict[str, tuple[str, ...]]

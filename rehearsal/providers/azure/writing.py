@@ -21,15 +21,16 @@ from rehearsal.providers.azure.store import Store, write_json
 
 _FILE = "writes.json"
 _CREDENTIAL = "managedidentity:FederatedIdentityCredential"
-_TAKES = 0.3
-"""Seconds that the write of a federated credential takes, so that two that are begun together do meet."""
 
 
 class Writing:
-    """A write that is going on. Entering raises ArmError when Azure would not take it now."""
+    """A write that is going on for at least so many seconds. Entering raises ArmError when Azure would not take it now.
 
-    def __init__(self, store: Store, resource_type: str, arm_id: str) -> None:
-        self.store = store
+    Only writes that Azure takes one at a time are waited for: two that are begun together must meet.
+    """
+
+    def __init__(self, store: Store, resource_type: str, arm_id: str, seconds: float) -> None:
+        self.store, self.seconds = store, seconds
         self.alone_on = arm_ids.key(arm_ids.parent_of(arm_id) or "") if resource_type == _CREDENTIAL else ""
 
     def __enter__(self) -> None:
@@ -45,7 +46,7 @@ class Writing:
                     "identity are not supported.",
                 )
             write_json(self.store.directory / _FILE, going_on | {self.alone_on: _this_process()})
-        time.sleep(_TAKES)
+        time.sleep(self.seconds)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if not self.alone_on:
