@@ -27,12 +27,15 @@ class Planned:
 
 
 def scale_of(settings: Settings, name: str) -> Scale:
-    """How many copies of a hosted engine run. The gateway holds the queue of all of them, so it knows what is asked:
-    a copy has enough to do with as many requests as it works on at once."""
+    """How many copies of a hosted engine run.
+
+    The gateway holds the queue of all of them, so it knows what is asked: a copy has enough to do with as many requests
+    as it works on at once. Each copy of the gateway sees its share of them.
+    """
     engine = settings.hosted[name]
     if engine.scaling is None:
         return Scale(engine.replicas, engine.replicas)
-    signal = Signal(GATEWAY, INTERNAL_PORT, demand_path(name), "demand", engine.concurrency)
+    signal = Signal(GATEWAY, INTERNAL_PORT, demand_path(name), "demand", engine.concurrency / settings.gateway.replicas)
     return Scale(engine.scaling.min, engine.scaling.max, signal, engine.scaling.idle_seconds)
 
 

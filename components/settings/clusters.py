@@ -87,11 +87,10 @@ def _copies(settings: Settings, name: str, engine: EngineBase, target: Kubernete
         harm = f"{most} copies, and the volume of the weights can be mounted by one node at a time"
         fix = "storage: files" if isinstance(target, Aks) else "storage_access: ReadWriteMany, with a class that can"
         yield Problem(path_of((*here, field)), harm, f"set {fix}, on the target, or run one copy")
-    if engine.scaling and isinstance(target, Kubernetes) and target.keda_namespace is None:
-        harm = "nothing would scale it: KEDA reads how much is asked of it, and the target names none"
-        yield Problem(
-            path_of((*here, "scaling")), harm, "install KEDA and set keda_namespace of the target, or replicas"
-        )
+    no_keda = isinstance(target, Kubernetes) and target.keda_namespace is None
+    if engine.scaling and no_keda and (engine.gpus or engine.scaling.min == 0):
+        harm = "without KEDA nothing sees how busy a GPU is or starts a first copy, and the target names none"
+        yield Problem(path_of((*here, "scaling")), harm, "install KEDA and set keda_namespace, or use replicas")
 
 
 def _demand(settings: Settings, engine: EngineBase, target: Kubernetes | Aks) -> tuple[int, int | None, str]:

@@ -48,15 +48,15 @@ class Outside:
 
 @dataclass(frozen=True)
 class Signal:
-    """Where an autoscaler reads how much is asked of a workload: the number `field` of the JSON that `workload`
-    answers on `port` at `path`, summed over its copies. One copy is right for `per_copy` of it.
+    """Where an autoscaler reads how much is asked of a workload: the number `field` of the JSON that any copy of
+    `workload` answers on `port` at `path`. One copy is right for `per_copy` of it.
     """
 
     workload: str
     port: int
     path: str
     field: str
-    per_copy: int
+    per_copy: float
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from components.targets.kubernetes.files import config_map, secret, vault_class
 from components.targets.kubernetes.names import Manifest, Names
 from components.targets.kubernetes.namespace import base_policies, namespace, priority_classes
 from components.targets.kubernetes.network import outside_service, policies, services
+from components.targets.kubernetes.scaling import scaler
 from components.targets.kubernetes.security import service_account
 from components.targets.kubernetes.site import ClusterSite
 from components.targets.kubernetes.storage import claim, shared_volumes
@@ -38,8 +39,10 @@ def manifests(placed: Sequence[tuple[Workload, Surroundings]], site: ClusterSite
             found += _volume(volume, workload, names, filled)
         found += beginning(workload, around, names)
         found += services(workload, around, names)
-        found.append(controller(workload, around, names))
-        found.append(disruption_budget(workload, names))
+        made = controller(workload, around, names)
+        found += [made, disruption_budget(workload, names)]
+        if scaling := scaler(workload, around, made["kind"], names):
+            found.append(scaling)
         if around.exposure and (outside := outside_service(workload, around.exposure, names)):
             found.append(outside)
     return found
