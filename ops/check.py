@@ -15,6 +15,7 @@ from components.models import OllamaSource, Weights
 from components.settings import Settings, SettingsError, load, load_overlay
 from components.sizing import cautions
 from components.targets.spec import Docker
+from ops.cost_table import cost_tables
 from ops.machine import PROJECT, STATE_DIRECTORY
 from ops.sizing_table import resource_table
 
@@ -29,6 +30,8 @@ def run(stack: str = "dev", project_dir: Path = PROJECT, console: Console | None
         return 1
     console.print(_engines(settings))
     console.print(resource_table(settings))
+    for part in cost_tables(settings):
+        console.print(part, markup=False, highlight=False)
     console.print(_images(settings))
     console.print(_gateway_line(settings), markup=False, highlight=False, soft_wrap=True)
     if page := settings.webui:

@@ -98,7 +98,7 @@ def _choose(settings: Described, target_name: str, target: Aks, name: str, pool:
     elif others and price[others[0]] is not None:
         reason += f", before {others[0]}{_at(price[others[0]], region)}"
     if unpriced := [key for key in others if price[key] is None]:
-        reason += f"; {', '.join(unpriced)} would fit too, and nobody knows what they cost"
+        reason += f"; nobody knows what {', '.join(unpriced)} would cost"
     return Choice(pool=name, vm_size=first, reason=reason)
 
 

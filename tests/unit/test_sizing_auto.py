@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from components.catalog.hardware import hardware
+from components.catalog.prices import prices
 from components.settings import Settings
 from components.sizing import misfits, size
 from components.sizing.auto import choices, resolved
@@ -25,7 +26,7 @@ def described(directory: Path, pools: dict[str, Any], **engine: Any) -> Settings
     config = {
         "slm:targets": {"cloud": {"kind": "aks", "location": "westeurope", "pools": pools}},
         "slm:engines": {"chat": chat},
-        "slm:gateway": {"target": "cloud"},
+        "slm:gateway": {"target": "cloud", "hosts": ["slm.example.com"], "tls": {"certificate": "c", "key": "k"}},
     }
     return load_text(yaml.safe_dump({"config": config}), directory)
 
@@ -39,8 +40,8 @@ def test_the_cheapest_size_that_fits_is_chosen_and_says_why(tmp_path: Path) -> N
     (choice,) = choices(settings, "cloud")
     assert (choice.pool, choice.vm_size) == ("gpu", "Standard_NC4as_T4_v3")
     assert choice.reason == (
-        "pool 'gpu': Standard_NC4as_T4_v3 (0.65 USD an hour in koreacentral) is the cheapest that fits chat, before"
-        " Standard_NC8as_T4_v3 (0.93 USD an hour in koreacentral)"
+        "pool 'gpu': Standard_NC4as_T4_v3 (0.66 USD an hour in westeurope) is the cheapest that fits chat, before"
+        " Standard_NC8as_T4_v3 (0.94 USD an hour in westeurope)"
     )
 
 
@@ -51,19 +52,30 @@ def test_what_needs_more_gets_a_larger_gpu(tmp_path: Path) -> None:
     assert misfits(settings) == []
 
 
-def test_a_price_nobody_knows_never_wins_in_silence(tmp_path: Path) -> None:
-    settings = described(tmp_path, {"system": {**SYSTEM, "vm_size": "auto"}, "general": GENERAL, "gpu": GPU})
+OPEN_SYSTEM = {"system": {**SYSTEM, "vm_size": "auto"}, "general": GENERAL, "gpu": GPU}
+
+
+def test_a_price_nobody_knows_never_wins_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = described(tmp_path, OPEN_SYSTEM)
+    known = {name: row for name, row in prices().vm.items() if name != "Standard_D4as_v5"}
+    monkeypatch.setattr("components.pricing.prices", lambda: prices().model_copy(update={"vm": known}))
     (choice,) = choices(settings, "cloud")
-    assert choice.vm_size == "Standard_D4as_v5"
-    assert "Standard_D4ads_v5" in choice.reason
-    assert "nobody knows what they cost" in choice.reason
+    assert choice.vm_size == "Standard_D4ads_v5", "the size beside it is as large, cheaper, and nobody knows it"
+    assert choice.reason.endswith("; nobody knows what Standard_D4as_v5 would cost")
+
+
+def test_without_any_price_it_says_that_it_does_not_know(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = described(tmp_path, OPEN_SYSTEM)
+    monkeypatch.setattr("components.pricing.prices", lambda: prices().model_copy(update={"vm": {}}))
+    (choice,) = choices(settings, "cloud")
+    assert "no price of any size that fits is known" in choice.reason
 
 
 def test_the_stacks_own_price_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = described(tmp_path, {"system": {**SYSTEM, "vm_size": "auto"}, "general": GENERAL, "gpu": GPU})
+    settings = described(tmp_path, OPEN_SYSTEM)
+    assert chosen(settings) == {"system": "Standard_D4as_v5"}
     monkeypatch.setattr("components.sizing.auto.own_prices", lambda _: {"Standard_D4ads_v5": 0.1})
-    (choice,) = choices(settings, "cloud")
-    assert choice.vm_size == "Standard_D4ads_v5"
+    assert chosen(settings) == {"system": "Standard_D4ads_v5"}
 
 
 def test_the_gateways_pool_fits_the_gateway(tmp_path: Path) -> None:

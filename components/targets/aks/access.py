@@ -8,6 +8,7 @@ from pulumi_azure_native import containerservice as aks
 
 from components.targets.aks.ground import Ground
 from components.targets.aks.login import decoded, rewrite
+from components.targets.kubernetes.provider import cluster_provider
 
 
 def kubeconfig_of(ground: Ground, cluster: aks.ManagedCluster) -> pulumi.Output[str]:
@@ -26,10 +27,9 @@ def kubeconfig_of(ground: Ground, cluster: aks.ManagedCluster) -> pulumi.Output[
 
 def provider_of(ground: Ground, cluster: aks.ManagedCluster, after: list[pulumi.Resource]) -> kubernetes.Provider:
     """The provider of everything in the cluster; used once `after` are there."""
-    return kubernetes.Provider(
+    return cluster_provider(
         f"{ground.name}-kubernetes",
-        kubeconfig=kubeconfig_of(ground, cluster),
-        # Tells one cluster from another, so that a new kubeconfig of the same one replaces nothing.
-        cluster_identifier=cluster.id,
+        kubeconfig_of(ground, cluster),
+        cluster.id,
         opts=pulumi.ResourceOptions(parent=ground.parent, depends_on=after),
     )

@@ -30,7 +30,7 @@ class AksCluster(pulumi.ComponentResource):
         spec, subnets = ground.spec, inside.subnets
         acting = identities.control_plane.principal_id
         allowed: list[pulumi.Resource] = [
-            identities.assign(f"join-{what}", "network_contributor", subnets[what].id, acting)
+            identities.assign(f"join-{what.replace('_', '-')}", "network_contributor", subnets[what].id, acting)
             for what in ("nodes", "api_server")
             if what in subnets
         ]

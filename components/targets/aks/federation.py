@@ -32,7 +32,7 @@ class Federation(pulumi.ComponentResource):
         if key not in self._made:
             if len(self._made) == MOST:
                 raise UnsupportedError(
-                    f"workload {service_account}: more than {MOST} workloads of target '{self._ground.name}' read secrets of"
+                    f"workload {service_account}: more than {MOST} of target '{self._ground.name}' read secrets of"
                     " the vault, and Azure lets one identity have no more — put some of them into another stack"
                 )
             self._made[key] = managedidentity.FederatedIdentityCredential(
