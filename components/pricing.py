@@ -170,7 +170,7 @@ def cluster_cost(name: str, target: Aks, settings: Described, own: Mapping[str, 
     for engine in settings.hosted.values():
         pool = target.pool_for(engine.gpus) if engine.target == name else None
         if pool and engine.gpus:
-            used[pool] = used.get(pool, 0) + engine.gpus * int(getattr(engine, "replicas", 1))
+            used[pool] = used.get(pool, 0) + engine.gpus * engine.most_copies
     return ClusterCost(
         target=name,
         region=target.location,

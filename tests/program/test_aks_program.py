@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 import pytest
@@ -18,11 +18,14 @@ import yaml
 from pulumi.runtime import MockResourceArgs
 from pulumi.runtime.stack import run_pulumi_func
 
+from components.settings import Settings
+from components.sizing.auto import resolved
 from components.targets.aks.target import AksTarget
-from components.targets.placement import Placement, UnsupportedError
+from components.targets.placement import Placement, Target, UnsupportedError
 from components.targets.spec import Aks
 from components.workload import Probe, Resources, SecretFile, Workload
 from tests.program.aks_recorder import ISSUER, SERVER_ID, SUBSCRIPTION, TENANT, AksRecorder
+from tests.program.conftest import Run
 from tests.program.recorder import is_secret
 from tests.unit.aks_samples import A100, GPU, GROUP, T4, aks, pools
 
@@ -477,6 +480,40 @@ def test_a_stack_without_vault_and_registry_has_neither(declare: Declare) -> Non
     recorder = declare(aks(vault=None, registry=None))
     for token in (":Vault", ":Registry", ":PrivateEndpoint", ":PrivateZone"):
         assert recorder.of_type(token) == {}, token
+
+
+FETCH = "slmprodexample.azurecr.io/slm/fetch:1@sha256:" + "f" * 64
+
+
+def test_the_committed_production_stack_declares_all_of_it(run_program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.program.conftest.Recorder", AksRecorder)
+    monkeypatch.setattr("components.program.connect", connect)
+    recorder = run_program(
+        "prod",
+        config={
+            "slm:images": json.dumps({"fetch": FETCH}),
+            "slm:security": json.dumps({"allow_registries": ["docker.io", "slmprodexample.azurecr.io"]}),
+        },
+        keys={"key-1": CANARY},
+    )
+    assert isinstance(recorder, AksRecorder)
+    assert set(nodes(recorder)) == {"system", "general", "gpu"}
+    services = {inputs["metadata"]["name"]: inputs for inputs in recorder.of_type(":Service").values()}
+    (balancer,) = [service for service in services.values() if service["spec"].get("type") == "LoadBalancer"]
+    assert balancer["metadata"]["annotations"]["service.beta.kubernetes.io/azure-load-balancer-internal"] == "true"
+    pods = {name: inputs["spec"]["template"]["spec"] for name, inputs in recorder.of_type(":Deployment").items()}
+    assert {pod["nodeSelector"]["slm-pool"] for pod in pods.values()} == {"general", "gpu"}
+    (gateway,) = [inputs for inputs in recorder.of_type(":SecretProviderClass").values()]
+    asked = gateway["spec"]["parameters"]["objects"]
+    assert all(name in asked for name in ("gateway-keys", "gateway-certificate", "gateway-certificate-key"))
+    assert CANARY not in json.dumps(recorder.inputs, default=str)
+    for seen in recorder.seen:
+        assert seen.is_component or seen.is_provider or seen.options.provider is not None, seen.name
+
+
+def connect(settings: Settings) -> dict[str, Target]:
+    """What components.program.connect does for this kind of target."""
+    return {name: AksTarget(name, cast(Aks, resolved(settings, name)), "prod").kubernetes for name in settings.targets}
 
 
 def test_an_aks_of_several_pools_makes_one_after_the_other(declare: Declare) -> None:

@@ -99,9 +99,8 @@ def test_gpus_that_no_engine_uses_are_named_as_a_share() -> None:
     assert costs(aks(pools=pools(gpu=cut))).pools[2].idle_share == pytest.approx(6 / 7)
 
 
-def test_replicas_use_gpus_each() -> None:
-    twice = SimpleNamespace(target="cloud", gpus=1, replicas=2)
-    assert costs(aks(), a=twice).pools[2].used == 2  # type: ignore[arg-type]
+def test_copies_use_gpus_each() -> None:
+    assert costs(aks(), a=chat(replicas=2)).pools[2].used == 2
 
 
 def test_every_price_belongs_to_a_size_that_is_known_and_is_dated() -> None:

@@ -186,7 +186,7 @@ class Aks(Value):
 
     @property
     def undeployable(self) -> str | None:
-        return "a target of kind aks cannot be deployed to yet"
+        return None
 
     def production_problems(self) -> list[str]:
         """What is allowed elsewhere and refused in production, each as "what — fix"."""
