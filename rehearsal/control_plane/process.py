@@ -56,7 +56,7 @@ class Process:
     def tail(self, lines: int = TAIL) -> str:
         """The last lines it wrote."""
         text = self.log.read_text(errors="replace").splitlines()
-        return "\n".join(f"    {line[:300]}" for line in text[-lines:]) or "    (it wrote nothing)"
+        return "\n".join(f"    {line[:800]}" for line in text[-lines:]) or "    (it wrote nothing)"
 
     def check(self) -> None:
         """Raises ProcessEnded when it does not run any more."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-
-import yaml
 
 from rehearsal.control_plane.timing import Timing
 
@@ -12,15 +11,9 @@ FOLDER = Path(__file__).parent / "stages"
 
 
 def render(timing: Timing) -> str:
-    """One YAML stream for `kwok --config`.
+    """One YAML stream for `kwok --config`, where `${name}` has become that time of `Timing` in milliseconds.
 
-    A stage's annotation `rehearsal.slm-stacks/after` names the time of `Timing` that passes before it. Raises
-    AttributeError when there is no such time.
+    Raises AttributeError when there is no such time.
     """
-    stages = [stage for path in sorted(FOLDER.glob("*.yaml")) for stage in yaml.safe_load_all(path.read_text())]
-    for stage in stages:
-        named = stage["metadata"].pop("annotations", {}).get("rehearsal.slm-stacks/after")
-        if named:
-            delay = stage["spec"].setdefault("delay", {})
-            delay["durationMilliseconds"] = round(getattr(timing, named) * 1000)
-    return yaml.safe_dump_all(stages, sort_keys=False)
+    text = "\n---\n".join(path.read_text().strip() for path in sorted(FOLDER.glob("*.yaml")))
+    return re.sub(r"\$\{(\w+)\}", lambda found: str(round(getattr(timing, found[1]) * 1000)), text) + "\n"

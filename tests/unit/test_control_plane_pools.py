@@ -93,9 +93,14 @@ def test_a_declared_pool_with_an_unknown_field_is_refused() -> None:
 
 
 def test_stages_take_the_times_that_were_asked_for() -> None:
-    rendered = list(yaml.safe_load_all(stages.render(Timing(pod_start=7.5))))
+    rendered = list(yaml.safe_load_all(stages.render(Timing(pod_start=7.5, pod_stop=1.25))))
     delays = {stage["metadata"]["name"]: stage["spec"].get("delay", {}) for stage in rendered}
     assert delays["pod-running"] == {"durationMilliseconds": 7500}
     assert delays["pod-accepted"] == {}
-    assert "jitterDurationFrom" in delays["pod-gone"], "a pod's own grace period bounds its end"
-    assert all("annotations" not in stage["metadata"] for stage in rendered)
+    assert delays["pod-gone"]["durationFrom"]["jq"]["expression"].startswith("[1250, ")
+
+
+def test_every_time_is_used_by_a_stage_or_by_the_nodes() -> None:
+    text = "".join(path.read_text() for path in stages.FOLDER.glob("*.yaml"))
+    named = {name for name in Timing.model_fields if f"${{{name}}}" in text}
+    assert set(Timing.model_fields) - named == {"node_create", "node_idle"}
