@@ -135,6 +135,20 @@ def test_kubelogin_hands_out_the_control_planes_credential(tmp_path: Path, local
     assert json.loads(again.stdout)["status"] == {"token": "t"}
 
 
+def test_a_kubernetes_client_gets_in_by_the_kubeconfig_once_its_login_is_rewritten(
+    provider: Provider, local: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kubernetes.config import new_client_from_config_dict
+
+    config = kubeconfig(provider, local, format="exec")
+    arguments = config["users"][0]["user"]["exec"]["args"]
+    arguments[arguments.index("--login") + 1] = "azurecli"
+    monkeypatch.setenv("PATH", f"{install(tmp_path / 'bin', local).parent}:{os.environ['PATH']}")
+    client = new_client_from_config_dict(config).configuration
+    assert Path(client.cert_file).read_text() == "CERTIFICATE"
+    assert Path(client.key_file).read_text() == "KEY"
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -143,7 +157,10 @@ def test_kubelogin_hands_out_the_control_planes_credential(tmp_path: Path, local
         (["--login", "azurecli", "--server-id", TENANT], "no application"),
         (["--login", "azurecli"], "--server-id"),
         (["--login", "password", "--server-id", SERVER_APPLICATION], "invalid choice"),
-        (["--login", "workloadidentity", "--server-id", SERVER_APPLICATION], "needs --client-id and --tenant-id"),
+        (
+            ["--login", "workloadidentity", "--server-id", SERVER_APPLICATION],
+            "needs AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_FEDERATED_TOKEN_FILE",
+        ),
     ],
 )
 def test_kubelogin_fails_where_it_would_with_aks(tmp_path: Path, local: Path, arguments: list[str], words: str) -> None:

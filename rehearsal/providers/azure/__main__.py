@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
@@ -19,7 +20,8 @@ _LARGEST_MESSAGE = 400 * 1024 * 1024
 
 
 def main() -> None:
-    """Serve on a free port of loopback, print it, and end when the engine says so."""
+    """Serve on a free port of loopback, print it, and end with the engine."""
+    engine = os.getppid()
     server = grpc.server(
         ThreadPoolExecutor(_CALLS_AT_ONCE),
         options=[
@@ -37,7 +39,10 @@ def main() -> None:
 
     for ending in (signal.SIGINT, signal.SIGTERM):
         signal.signal(ending, end)
-    server.wait_for_termination()
+    # An engine that was killed cannot say so; whoever lost its parent must not stay behind.
+    while server.wait_for_termination(timeout=1) and os.getppid() == engine:
+        pass
+    server.stop(grace=None)
 
 
 if __name__ == "__main__":

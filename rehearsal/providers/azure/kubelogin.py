@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import base64
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -47,8 +48,12 @@ def main(arguments: list[str]) -> int:
         return _refuse(f"no application {asked.server_id} in the tenant; AKS is {SERVER_APPLICATION}")
     if asked.login in _WITH_A_PERSON:
         return _refuse(f"--login {asked.login} waits for a person at a browser, and there is none here")
-    if asked.login == "workloadidentity" and not (asked.client_id and asked.tenant_id):
-        return _refuse("--login workloadidentity needs --client-id and --tenant-id")
+    if asked.login == "workloadidentity":
+        names = ("client_id", "tenant_id", "federated_token_file")
+        variables = {name: f"AZURE_{name.upper()}" for name in names}
+        missing = [v for name, v in variables.items() if not (getattr(asked, name) or os.environ.get(v))]
+        if missing:
+            return _refuse(f"--login workloadidentity needs {', '.join(missing)}, or the arguments in their place")
     credential = {
         "apiVersion": "client.authentication.k8s.io/v1beta1",
         "kind": "ExecCredential",

@@ -41,7 +41,8 @@ def sizes() -> dict[str, Size]:
         for vcpus in series["vcpus"]:
             name = series["name"].format(n=vcpus)
             listed = known.vm_sizes.get(name)
-            disk = series.get("local_disk_gib", {}).get(str(vcpus), vcpus * series.get("local_disk_per_vcpu", 0))
+            local = (listed and listed.temporary_gib) or vcpus * series.get("local_disk_per_vcpu", 0)
+            disk = series.get("local_disk_gib", {}).get(str(vcpus), local)
             found[name.lower()] = Size(
                 name=name,
                 family=series.get("family", family),
@@ -55,7 +56,8 @@ def sizes() -> dict[str, Size]:
     for name, listed in known.vm_sizes.items():
         if name.lower() not in found:  # A size added to the catalogue later: no family, so nothing but its own quota.
             mig = bool(listed.gpu and known.gpus[listed.gpu].mig)
-            found[name.lower()] = Size(name, name, listed.vcpus, listed.memory_gib, None, listed.gpu, listed.gpus, mig)
+            disk = listed.temporary_gib
+            found[name.lower()] = Size(name, name, listed.vcpus, listed.memory_gib, disk, listed.gpu, listed.gpus, mig)
     return found
 
 
