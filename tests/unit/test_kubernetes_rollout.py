@@ -176,6 +176,14 @@ def test_a_job_fills_a_disk_where_the_engine_will_need_it_and_a_share_anywhere()
     assert "slm-pool" not in shared["nodeSelector"]
 
 
+def test_a_job_that_reads_another_disk_may_run_wherever_that_one_is() -> None:
+    origin, target = weights(name="hf-1", path="/hf"), weights(fill=())
+    reading = a_job("chat-to-gguf", volumes=(target.model_copy(update={"read_only": False}), origin))
+    spec = job(reading, service(), target, names())["spec"]["template"]["spec"]
+    assert [toleration["key"] for toleration in spec["tolerations"]] == ["sku"], "an engine with a GPU may hold it"
+    assert spec["nodeSelector"] == {"kubernetes.io/os": "linux"}
+
+
 def test_a_volume_that_is_not_kept_goes_with_its_set() -> None:
     volume = Volume(name="cache", path="/cache", read_only=False, size_gib=1)
     made = controller(service(volumes=(volume,)), Surroundings(), names())

@@ -87,7 +87,7 @@ def job(job: Workload, owner: Workload, volume: Volume, names: Names) -> Manifes
     A Job can never be changed, so its name holds a digest of what it is: another content is another Job, and the same
     one is not run again. A new `revision` of the volume runs all its jobs again.
     """
-    pool = job_pool(owner, job, names.site)
+    pool = job_pool(owner, job, volume, names.site)
     annotations = {"slm.volume/revision": volume.revision} if volume.revision else None
     spec: Manifest = {
         "backoffLimit": JOB_RETRIES,

@@ -33,14 +33,20 @@ def _gpu_pool(workload: Workload, site: ClusterSite) -> NodePool:
     )
 
 
-def job_pool(owner: Workload, job: Workload, site: ClusterSite) -> NodePool:
+def job_pool(owner: Workload, job: Workload, volume: Volume, site: ClusterSite) -> NodePool:
     """The nodes a job runs on that fills a volume of `owner`.
 
     A ReadWriteOnce disk is made where its first pod runs and cannot leave that zone. Filled on other nodes, it could
-    lie where no GPU is, and the engine would wait for ever; so the job runs where the engine will. A share that every
-    node mounts is filled on cheap nodes, and no GPU waits for a download.
+    lie where no GPU is, and the engine would wait for ever; so the job runs where the engine will. A job that reads
+    another disk runs where that one is, which may be under an engine on any of the pools. A share that every node
+    mounts is filled on cheap nodes, and no GPU waits for a download.
     """
-    return pool_of(owner if site.storage_access == "ReadWriteOnce" else job, site)
+    if site.storage_access == "ReadWriteMany":
+        return pool_of(job, site)
+    if any(other.name != volume.name for other in job.volumes):
+        taints = {taint: None for pool in (site.general, *site.gpu_pools) for taint in pool.taints}
+        return NodePool(name="any", taints=tuple(taints))
+    return pool_of(owner, site)
 
 
 def node_choice(pool: NodePool) -> Manifest:
