@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from pathlib import Path
 from typing import Any, cast
 
 import pulumi
@@ -24,10 +25,11 @@ from components.targets.aks.target import AksTarget
 from components.targets.placement import Placement, Target, UnsupportedError
 from components.targets.spec import Aks
 from components.workload import Probe, Resources, SecretFile, Workload
-from tests.program.aks_recorder import ISSUER, SERVER_ID, SUBSCRIPTION, TENANT, AksRecorder
+from tests.program.aks_recorder import ISSUER, SERVER_ID, SUBSCRIPTION, TENANT, AksRecorder, OnStandIn
 from tests.program.conftest import Run
 from tests.program.recorder import is_secret
 from tests.unit.aks_samples import A100, GPU, GROUP, T4, aks, pools
+from tests.unit.standin_azure_samples import azure
 
 pytestmark = pytest.mark.program
 Declare = Callable[..., AksRecorder]
@@ -231,10 +233,9 @@ def test_control_57_network_policies_are_enforced_and_nodes_have_one_known_way_o
 
 
 def test_control_57_a_firewall_of_the_site_replaces_the_gateway(declare: Declare) -> None:
-    table = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/hub/providers/Microsoft.Network/routeTables/out"
-    recorder = declare(aks(network={"route_table": table}))
+    recorder = declare(aks(network={"route_table": TABLE}))
     assert cluster(recorder)["networkProfile"]["outboundType"] == "userDefinedRouting"
-    assert recorder.of_type(":Subnet")["cloud-subnet-nodes"]["routeTable"] == {"id": table}
+    assert recorder.of_type(":Subnet")["cloud-subnet-nodes"]["routeTable"] == {"id": TABLE}
     assert recorder.of_type(":NatGateway") == {}
 
 
@@ -480,6 +481,33 @@ def test_a_stack_without_vault_and_registry_has_neither(declare: Declare) -> Non
     recorder = declare(aks(vault=None, registry=None))
     for token in (":Vault", ":Registry", ":PrivateEndpoint", ":PrivateZone"):
         assert recorder.of_type(token) == {}, token
+
+
+TABLE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/hub/providers/Microsoft.Network/routeTables/out"
+EVERY_POOL = pools(
+    cut={"vm_size": A100, "gpus": 1, "mig_profile": "MIG1g"},
+    spot={**GPU, "spot": True},
+    linux={**GPU, "os_sku": "AzureLinux3"},
+)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        aks(kms=True, pools=EVERY_POOL),
+        aks(private=False, authorized_ranges=("198.51.100.0/24",), vnet_integration=False, storage="files"),
+        aks(vault=None, registry=None, tier="Free", upgrade_channel="stable"),
+    ],
+    ids=["kms and every kind of pool", "public with ranges", "least"],
+)
+def test_azures_rules_as_the_rehearsal_knows_them_accept_every_input(
+    declare: Declare, tmp_path: Path, spec: Aks
+) -> None:
+    recorder = OnStandIn(azure=azure(tmp_path))
+    declare(spec, workload("chat", gpus=1, secret="key" if spec.vault else ""), recorder=recorder)
+    assert recorder.refused == []
+    kept = recorder.azure.manager.store.all() if recorder.azure else []
+    assert len(kept) >= len([s for s in recorder.seen if s.type.startswith("azure-native:")])
 
 
 FETCH = "slmprodexample.azurecr.io/slm/fetch:1@sha256:" + "f" * 64

@@ -56,9 +56,11 @@ def upgrade_settings(pool: Pool) -> aks.AgentPoolUpgradeSettingsArgs:
     exists; others get their successor first.
     """
     drained_first = pool.gpus > 0
+    surge, unavailable = ("0", "1") if drained_first else ("33%", None)
     return aks.AgentPoolUpgradeSettingsArgs(
-        max_surge="0" if drained_first else "33%",
-        max_unavailable="1" if drained_first else None,
+        # Azure decides itself how spot nodes are replaced, and refuses to be told.
+        max_surge=None if pool.spot else surge,
+        max_unavailable=None if pool.spot else unavailable,
         drain_timeout_in_minutes=DRAIN_MINUTES,
         undrainable_node_behavior=aks.UndrainableNodeBehavior.CORDON,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from components.targets.aks.names import Names
 from components.targets.spec import Aks
 
+
 def protected(spec: Aks) -> list[str]:
     """Kinds that refuse to be deleted until they are unprotected, by the words of the stack file."""
     return [kind for kind in type(spec.protect).model_fields if getattr(spec.protect, kind)]
