@@ -27,10 +27,12 @@ _HALF_DONE = ArmError(
 class Manager:
     """Azure as one state directory has it. Calls may come from several threads and processes at once."""
 
-    def __init__(self, directory: Path, schema: Schema) -> None:
+    def __init__(self, directory: Path, schema: Schema, subscription: str | None = None) -> None:
+        """`subscription` is the id that the provider is configured with, if it is."""
         self.store = Store(directory)
         self.schema = schema
-        self.subscription = Subscription.read(directory)
+        configured = {"subscription": subscription} if subscription else {}
+        self.subscription = Subscription.read(directory).model_copy(update=configured)
 
     def create(self, resource_type: str, arm_id: str, inputs: Properties) -> Properties:
         """Make a resource and answer its outputs. Raises PartlyDone when it exists but failed."""

@@ -68,7 +68,8 @@ class AzureServicer(provider_pb2_grpc.ResourceProviderServicer):
         self._kubeconfig = Path(os.environ.get(KUBECONFIG_VARIABLE) or directory / "kubeconfig")
         location = request.variables.get("azure-native:config:location")
         try:
-            self._provider = Provider(Manager(directory, schema()), location)
+            own = request.variables.get("azure-native:config:subscriptionId")
+            self._provider = Provider(Manager(directory, schema(), own), location)
         except ValueError as error:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{directory}/subscription.toml: {error}")
         # As azure-native: secrets reach it as plain values, and the engine marks what comes of them.

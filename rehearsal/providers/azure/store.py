@@ -56,6 +56,8 @@ class Store:
         for folder in (self.resources, self.deleted_vaults):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = FileLock(directory / ".lock")
+        # Reading what did not change again and again would make a large stack slow.
+        self._read_before: dict[Path, tuple[tuple[int, int], Record]] = {}
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -65,7 +67,7 @@ class Store:
 
     def get(self, arm_id: str) -> Record | None:
         """The resource, or None where there is none of that id."""
-        return _read(self.resources / _file_name(arm_id))
+        return self._read(self.resources / _file_name(arm_id))
 
     def put(self, record: Record) -> None:
         """Make it or replace it."""
@@ -77,7 +79,7 @@ class Store:
 
     def all(self, resource_type: str | None = None) -> list[Record]:
         """Every resource, or those of one type, by id."""
-        found = [record for file in self.resources.glob("*.json") if (record := _read(file))]
+        found = [record for file in self.resources.glob("*.json") if (record := self._read(file))]
         return sorted((r for r in found if resource_type in (None, r.resource_type)), key=lambda r: arm_ids.key(r.id))
 
     def below(self, arm_id: str) -> list[Record]:
@@ -100,12 +102,25 @@ class Store:
 
     def soft_deleted(self) -> list[Record]:
         """Vaults and secrets that are deleted and not purged."""
-        found = [record for file in self.deleted_vaults.glob("*.json") if (record := _read(file))]
+        found = [record for file in self.deleted_vaults.glob("*.json") if (record := self._read(file))]
         return sorted(found, key=lambda r: arm_ids.key(r.id))
 
     def purge(self, arm_id: str) -> None:
         """Forget a deleted one for good."""
         (self.deleted_vaults / _file_name(arm_id)).unlink(missing_ok=True)
+
+    def _read(self, file: Path) -> Record | None:
+        try:
+            found = file.stat()
+            # A file is never written twice: whoever changes it puts a new one in its place.
+            version = (found.st_ino, found.st_mtime_ns)
+            known = self._read_before.get(file)
+            if known is None or known[0] != version:
+                known = (version, Record.model_validate_json(file.read_bytes()))
+                self._read_before[file] = known
+            return known[1]
+        except FileNotFoundError:  # Removed since the folder was listed.
+            return None
 
 
 def write_json(file: Path, content: object) -> None:
@@ -113,13 +128,6 @@ def write_json(file: Path, content: object) -> None:
     with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=".part-", delete=False) as partial:
         json.dump(content, partial, indent=1, sort_keys=True)
     os.replace(partial.name, file)
-
-
-def _read(file: Path) -> Record | None:
-    try:
-        return Record.model_validate_json(file.read_bytes())
-    except FileNotFoundError:  # Removed since the folder was listed.
-        return None
 
 
 def _file_name(arm_id: str) -> str:
