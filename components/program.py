@@ -7,13 +7,16 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pulumi
 
 from components.settings import Settings, SettingsError, from_pulumi_config, passphrase_problem
 from components.sizing import cautions
+from components.sizing.auto import resolved
 from components.targets.kubernetes.kubeconfig import KubeconfigError
 from components.targets.placement import Target, UnsupportedError
+from components.targets.spec import Aks
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -74,6 +77,10 @@ def connect(settings: Settings) -> dict[str, Target]:
             from components.targets.kubernetes.existing import existing_cluster
 
             targets[name] = existing_cluster(name, spec, pulumi.get_stack())
+        else:
+            from components.targets.aks.target import AksTarget
+
+            targets[name] = AksTarget(name, cast(Aks, resolved(settings, name)), pulumi.get_stack()).kubernetes
     # All that is imported lives to the end. Python would walk through it several times when it ends, which takes
     # 70 ms of every preview.
     gc.freeze()

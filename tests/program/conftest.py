@@ -35,8 +35,13 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     # Making a hook registers it with an engine, and under mocks there is none; what hooks do is tested for real.
     monkeypatch.setattr("components.targets.docker.hooks.ResourceHook", lambda name, function: function)
 
-    def run(stack: str = "dev", config: dict[str, str] | None = None, keys: dict[str, str] | None = None) -> Recorder:
-        recorder = Recorder()
+    def run(
+        stack: str = "dev",
+        config: dict[str, str] | None = None,
+        keys: dict[str, str] | None = None,
+        recorder: Recorder | None = None,
+    ) -> Recorder:
+        recorder = recorder or Recorder()
         pulumi.runtime.set_mocks(recorder, project="slm", stack=stack, preview=False)
         values = {"slm:images": json.dumps(IMAGES), "slm:apiKeys": json.dumps(KEYS if keys is None else keys)}
         pulumi.runtime.set_all_config(
