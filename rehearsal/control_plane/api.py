@@ -9,8 +9,12 @@ from typing import Any, Self
 import httpx
 
 from rehearsal.control_plane.certificates import Pair
+from rehearsal.control_plane.errors import NoAnswer
 
 Object = dict[str, Any]
+
+ANSWER = 60.0
+"""Seconds that an answer may take. A tenth of a second is the rule; on an overloaded machine it was above 30 once."""
 
 PLURALS = {
     "ConfigMap": "configmaps",
@@ -35,7 +39,7 @@ class Api:
     def __init__(self, server: str, authority: Path, pair: Pair) -> None:
         context = ssl.create_default_context(cafile=str(authority))
         context.load_cert_chain(pair.certificate, pair.key)
-        self._client = httpx.Client(base_url=server, verify=context, timeout=30, trust_env=False)
+        self._client = httpx.Client(base_url=server, verify=context, timeout=ANSWER, trust_env=False)
 
     def __enter__(self) -> Self:
         return self
@@ -51,20 +55,20 @@ class Api:
             return False
 
     def get(self, path: str) -> Object:
-        """One object. Raises Refused."""
+        """One object. Raises Refused, NoAnswer."""
         return self._send("GET", path)
 
     def items(self, path: str, **query: str) -> list[Object]:
-        """All objects of a list. Raises Refused."""
+        """All objects of a list. Raises Refused, NoAnswer."""
         found: list[Object] = self._send("GET", path, query=query)["items"]
         return found
 
     def create(self, path: str, body: Object) -> Object:
-        """Create in the collection. Raises Refused, with reason `AlreadyExists` where there is one."""
+        """Create in the collection. Raises NoAnswer; Refused, with reason `AlreadyExists` where there is one."""
         return self._send("POST", path, body)
 
     def apply(self, body: Object) -> Object:
-        """Server-side apply of a cluster's object, or of one whose metadata names its namespace. Raises Refused."""
+        """Server-side apply, in the namespace that the metadata name, if any. Raises Refused, NoAnswer."""
         group, metadata = body["apiVersion"], body["metadata"]
         root = f"/apis/{group}" if "/" in group else f"/api/{group}"
         inside = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
@@ -73,15 +77,15 @@ class Api:
         return self._send("PATCH", path, body, "application/apply-patch+yaml", query)
 
     def merge(self, path: str, changes: Object) -> Object:
-        """Merge the changes into one object. Raises Refused."""
+        """Merge the changes into one object. Raises Refused, NoAnswer."""
         return self._send("PATCH", path, changes, "application/merge-patch+json")
 
     def replace(self, path: str, body: Object) -> Object:
-        """Replace one object. Raises Refused."""
+        """Replace one object. Raises Refused, NoAnswer."""
         return self._send("PUT", path, body)
 
     def delete(self, path: str) -> None:
-        """Delete one object; one that is gone already is as good. Raises Refused."""
+        """Delete one object; one that is gone already is as good. Raises Refused, NoAnswer."""
         try:
             self._send("DELETE", path)
         except Refused as refusal:
@@ -98,7 +102,13 @@ class Api:
     ) -> Object:
         headers = {"Content-Type": kind} if body is not None else {}
         # JSON is YAML, so that one encoding does for every kind of body.
-        answer = self._client.request(method, path, params=query, headers=headers, json=body)
+        try:
+            answer = self._client.request(method, path, params=query, headers=headers, json=body)
+        except httpx.TransportError as error:
+            raise NoAnswer(
+                f"The API server did not answer {method} {path}: {error}",
+                fix="see whether the machine is too busy for it; `check` of the control plane tells whether it runs",
+            ) from error
         if answer.is_success:
             found: Object = answer.json()
             return found

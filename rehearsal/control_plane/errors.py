@@ -26,5 +26,9 @@ class ProcessEnded(ControlPlaneError):
     """A process of the control plane ended by itself, or never became ready. The text holds its last log lines."""
 
 
+class NoAnswer(ControlPlaneError):
+    """The API server took a request and did not answer it in time, or cannot be reached."""
+
+
 class NotReady(ControlPlaneError):
     """Something that was waited for did not happen in time."""

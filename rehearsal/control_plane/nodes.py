@@ -16,6 +16,7 @@ import httpx
 
 from rehearsal.control_plane.api import Api, Object, Refused
 from rehearsal.control_plane.autoscaler import LEAVING, Cluster, decide, occupying
+from rehearsal.control_plane.errors import NoAnswer
 from rehearsal.control_plane.pools import SimulatedPool
 from rehearsal.control_plane.timing import Timing
 
@@ -83,7 +84,7 @@ class Nodes:
                     if refusal.status not in (httpx.codes.CONFLICT, httpx.codes.NOT_FOUND):
                         self.failure = refusal
                         return
-                except httpx.TransportError:
+                except NoAnswer:
                     continue  # Whether the API server still runs is told by its process.
                 except Exception as error:
                     self.failure = error

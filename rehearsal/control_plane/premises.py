@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from rehearsal.control_plane import kubeconfig, ports
 from rehearsal.control_plane.api import Api
 from rehearsal.control_plane.certificates import Authority, Pair
 from rehearsal.control_plane.commands import Identity, Ports
+
+PREFIX = "slm-control-plane-"
+"""Of a folder's name; the process id of its owner follows."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,8 @@ class Premises:
     @classmethod
     def make(cls, port: int) -> Self:
         """With the API server on the port, or on a free one for 0."""
-        folder = Path(tempfile.mkdtemp(prefix="slm-control-plane-"))
+        remove_abandoned()
+        folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         authority = Authority(folder / "certificates")
         free = ports.free_ports(5)
         identity = Identity(authority.certificate, authority.server("loopback"), authority.service_account_key())
@@ -59,3 +66,11 @@ class Premises:
     def remove(self) -> None:
         """Nothing of it stays."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def remove_abandoned() -> None:
+    """Remove folders whose owner was killed: they hold keys, though of an authority that nothing trusts any more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
+        owner = int(folder.name.removeprefix(PREFIX).split("-")[0])
+        if not psutil.pid_exists(owner):
+            shutil.rmtree(folder, ignore_errors=True)

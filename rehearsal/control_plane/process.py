@@ -91,6 +91,9 @@ class Process:
 
 
 def _bound_to_parent() -> list[str]:
-    """Linux ends the process when the *thread* that started it does, so that is asked for only in the main thread."""
+    """Linux ends the process when the *thread* that started it does, so that is asked for only in the main thread.
+
+    Killed, not asked: an API server that lost its etcd before waits for it for good, and there is nothing to save.
+    """
     setpriv = shutil.which("setpriv") if threading.current_thread() is threading.main_thread() else None
-    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []

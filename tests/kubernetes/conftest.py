@@ -55,13 +55,21 @@ def running(pids: list[int]) -> list[int]:
     return found
 
 
-def wait(until: Callable[[], Any], what: str, seconds: float = 20.0) -> Any:
+def wait(until: Callable[[], Any], what: str, seconds: float = 40.0) -> Any:
     """What the condition gave when it held."""
     end = time.monotonic() + seconds
     while not (found := until()):
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}, in vain"
         time.sleep(0.1)
     return found
+
+
+def stays(holds: Callable[[], Any], what: str, seconds: float) -> None:
+    """The condition holds now and for the time to come."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert holds(), f"it was not to change: {what}"
+        time.sleep(0.2)
 
 
 @dataclass

@@ -6,14 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import time
 from typing import Any
 
 import pytest
 from kubernetes import client
 
 from rehearsal.control_plane import ControlPlane, PortTaken, ProcessEnded, SimulatedPool
-from tests.kubernetes.conftest import POOLS, TIMING, TOLERATION, Kube, container, deployment, pod, running, wait
+from tests.kubernetes.conftest import POOLS, TIMING, TOLERATION, Kube, container, deployment, pod, running, stays, wait
 from tools.installer import Installer
 
 pytestmark = pytest.mark.kubernetes
@@ -97,10 +96,9 @@ def test_a_surge_on_the_last_gpu_hangs_and_without_surge_the_rollout_completes(k
     kube.apps.patch_namespaced_deployment("engine", kube.namespace, newer)
     stuck = wait(lambda: unschedulable(kube, "app=engine"), "the second pod to find no GPU")[0]
     assert "Insufficient nvidia.com/gpu" in condition(stuck).message
-    time.sleep(4)  # Longer than the scheduler and the autoscaler take to look again.
-    assert unschedulable(kube, "app=engine"), "nothing makes room: the pool is at its maximum"
+    # For longer than the scheduler and the autoscaler take to look again.
+    stays(lambda: unschedulable(kube, "app=engine") and len(kube.nodes("gpu")) == 1, "nothing makes room", 4)
     assert kube.ready("app=engine")[0].metadata.name == old
-    assert len(kube.nodes("gpu")) == 1
 
     careful = {"spec": {"strategy": {"rollingUpdate": ONE_LESS}}}
     kube.apps.patch_namespaced_deployment("engine", kube.namespace, careful)
@@ -119,8 +117,8 @@ def test_the_autoscaler_adds_nodes_up_to_the_maximum_and_takes_idle_ones_away(ku
     kube.apps.create_namespaced_deployment(kube.namespace, wanted)
     wait(lambda: len(kube.ready("app=many")) == 2, "two pods on two new nodes")
     assert len({p.spec.node_name for p in kube.ready("app=many")}) == 2
-    time.sleep(7)  # Longer than a new node is given to take pods that wait.
-    assert len(kube.nodes("burst")) == 2, "the pool does not grow beyond its maximum"
+    # For longer than a new node is given to take pods that wait.
+    stays(lambda: len(kube.nodes("burst")) == 2, "the pool is at its maximum", 7)
     assert len(unschedulable(kube, "app=many")) == 1
 
     kube.apps.patch_namespaced_deployment_scale("many", kube.namespace, {"spec": {"replicas": 0}})
@@ -287,7 +285,7 @@ def test_a_namespace_goes_with_all_it_holds(kube: Kube) -> None:
     wait(lambda: kube.ready("app=web"), "a pod")
     volume = kube.core.read_namespaced_persistent_volume_claim("disk", kube.namespace).spec.volume_name
     kube.core.delete_namespace(kube.namespace)
-    wait(lambda: kube.namespace not in names(kube.core.list_namespace()), "the namespace to go", 40)
+    wait(lambda: kube.namespace not in names(kube.core.list_namespace()), "the namespace to go")
     wait(lambda: volume not in names(kube.core.list_persistent_volume()), "its disk to go")
 
 

@@ -14,9 +14,9 @@ import pytest
 
 from rehearsal.control_plane import ControlPlane, MissingProgram, PortTaken, ProcessEnded, Programs
 from rehearsal.control_plane.certificates import Authority
-from rehearsal.control_plane.errors import ControlPlaneError
+from rehearsal.control_plane.errors import ControlPlaneError, NoAnswer
 from rehearsal.control_plane.ports import free_ports, require_free
-from rehearsal.control_plane.premises import Premises
+from rehearsal.control_plane.premises import PREFIX, Premises
 from rehearsal.control_plane.process import Process
 from tools.places import CHECKOUT
 
@@ -75,9 +75,10 @@ def test_a_process_that_ignores_the_end_is_killed(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such bond")
 def test_a_process_ends_with_the_one_that_started_it_even_when_that_is_killed(tmp_path: Path) -> None:
+    stubborn = "trap '' TERM; while :; do sleep 0.2; done"
     program = (
         "import os, sys, time; from pathlib import Path; from rehearsal.control_plane.process import Process\n"
-        f"p = Process.start('child', ['sleep', '60'], Path({str(tmp_path / 'log')!r}), {ENVIRONMENT!r})\n"
+        f"p = Process.start('child', ['sh', '-c', {stubborn!r}], Path({str(tmp_path / 'log')!r}), {ENVIRONMENT!r})\n"
         "print(p.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
@@ -144,12 +145,11 @@ def test_an_interrupt_while_it_starts_leaves_nothing_running(tmp_path: Path) -> 
     child = subprocess.Popen(
         [sys.executable, "-c", script], cwd=CHECKOUT, env=environment, stderr=subprocess.PIPE, text=True
     )
-    until = time.monotonic() + 30
-    while not (tmp_path / "pid").exists() and time.monotonic() < until:
+    until = time.monotonic() + 120
+    while not ((tmp_path / "pid").exists() and (tmp_path / "pid").read_text()) and time.monotonic() < until:
         time.sleep(0.05)
-    time.sleep(0.3)
     child.send_signal(signal.SIGINT)
-    _, errors = child.communicate(timeout=30)
+    _, errors = child.communicate(timeout=120)
     assert "KeyboardInterrupt" in errors
     assert gone(int((tmp_path / "pid").read_text()))
     assert list(tmp_path.glob("slm-control-plane-*")) == []
@@ -167,6 +167,31 @@ def test_what_died_is_told_at_the_end_of_a_block_that_had_no_failure_of_its_own(
 def test_what_does_not_run_has_no_server() -> None:
     with pytest.raises(ControlPlaneError, match="does not run"):
         _ = ControlPlane().server
+
+
+def test_the_folder_of_an_owner_that_was_killed_goes_at_the_next_start_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    abandoned, used, foreign = (tmp_path / f"{name}-x" for name in (f"{PREFIX}{ended.pid}", f"{PREFIX}1", "other-1"))
+    for folder in (abandoned, used, foreign):
+        (folder / "certificates").mkdir(parents=True)
+    Premises.make(0).remove()
+    assert sorted(tmp_path.iterdir()) == sorted([used, foreign])
+
+
+def test_a_server_that_cannot_be_reached_is_an_error_with_a_way_out() -> None:
+    premises = Premises.make(0)
+    try:
+        with premises.api() as api:
+            assert not api.healthy("/readyz")
+            with pytest.raises(NoAnswer, match="did not answer GET /api/v1/nodes") as told:
+                api.items("/api/v1/nodes")
+    finally:
+        premises.remove()
+    assert "fix:" in str(told.value)
 
 
 def test_keys_are_their_owners_only(tmp_path: Path) -> None:
