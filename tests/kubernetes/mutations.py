@@ -1,13 +1,13 @@
 """Every hardening field of the manifests broken once, and which checks must notice: no other may, and none of them not.
 
-`fails` names our own checks by their control, SCHEMA and ADMISSION those that are Kubernetes' own; `checkov` what the
-public scanner says, to see what it does not know. A field that stands in a pod and in its container is broken in each.
+`fails` names our own checks by their control, SCHEMA and ADMISSION those that are Kubernetes' own. A field that stands
+in a pod and in its container is broken in each.
 """
 
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from components.targets.kubernetes.names import Manifest
@@ -36,7 +36,6 @@ class Mutation:
     path: tuple[Step, ...]
     value: Any
     fails: frozenset[int | str]
-    checkov: frozenset[str] = field(default=frozenset())
 
     def applied(self, objects: list[Manifest]) -> list[Manifest]:
         """The objects, one of them broken. Raises LookupError for an object or a path that is not there."""
@@ -75,11 +74,11 @@ class On:
     resource: str
     base: tuple[Step, ...] = ()
 
-    def __call__(self, what: str, path: str, value: Any, *fails: int | str, checkov: tuple[str, ...] = ()) -> Mutation:
+    def __call__(self, what: str, path: str, value: Any, *fails: int | str) -> Mutation:
         """A row: the path with spaces between its steps; numbers are positions in lists."""
         steps = tuple(int(step) if step.isdigit() else step for step in path.split())
         whole = (*self.base, *steps) if path else ()
-        return Mutation(what, self.stack, self.resource, whole, value, frozenset(fails), frozenset(checkov))
+        return Mutation(what, self.stack, self.resource, whole, value, frozenset(fails))
 
 
 POD = ("spec", "template", "spec")

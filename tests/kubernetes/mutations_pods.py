@@ -30,7 +30,7 @@ MUTATIONS = [
     # What the Pod Security Standard "restricted" forbids (controls 22 and 23).
     pod("root by the pod's leave", "securityContext runAsNonRoot", False, ADMISSION),
     container("root by the container's leave", "securityContext runAsNonRoot", False, ADMISSION),
-    pod("root by number", "securityContext runAsUser", 0, ADMISSION, 25, checkov=("CKV_K8S_40",)),
+    pod("root by number", "securityContext runAsUser", 0, ADMISSION, 25),
     container("root by the container's number", "securityContext runAsUser", 0, ADMISSION, 25),
     pod("no seccomp for the pod", "securityContext seccompProfile type", "Unconfined", ADMISSION),
     container("no seccomp for the container", "securityContext seccompProfile type", "Unconfined", ADMISSION),
@@ -45,7 +45,7 @@ MUTATIONS = [
     pod("the node's network", "hostNetwork", True, ADMISSION),
     pod("the node's processes", "hostPID", True, ADMISSION),
     pod("the node's memory", "hostIPC", True, ADMISSION),
-    pod("a path of the node", "volumes 0", NODE, ADMISSION),
+    pod("a path of the node", "volumes", lambda volumes: [*volumes, NODE], ADMISSION),
     container("a port of the node", "ports 0 hostPort", 8080, ADMISSION),
     container("a probe of another host", "readinessProbe", TO_OTHER_HOST, ADMISSION),
     job("root in a job", "securityContext runAsNonRoot", False, ADMISSION),

@@ -21,6 +21,9 @@ pytestmark = pytest.mark.kubernetes
 FIRST = ("Namespace", "PriorityClass", "StorageClass", "ServiceAccount")
 """What others refer to: an API server refuses a pod whose class or account is not there."""
 
+GONE = 120.0
+"""Seconds that a namespace may take to go; six are the rule, on a busy machine it can be more."""
+
 MUTATIONS = [*mutations_pods.MUTATIONS, *mutations_objects.MUTATIONS]
 REFUSED = [m for m in MUTATIONS if ADMISSION in m.fails]
 MISSPELT = [m for m in MUTATIONS if SCHEMA in m.fails]
@@ -48,7 +51,7 @@ def begun(request: pytest.FixtureRequest, server: ApiServer) -> Iterator[Stack]:
     finally:
         for one in [one for one in reversed(made) if one["kind"] != "ServiceAccount"]:
             server.delete(one)
-        wait(lambda: not any(server.there(one) for one in made), "the namespaces to go")
+        wait(lambda: not any(server.there(one) for one in made), "the namespaces to go", GONE)
 
 
 @pytest.fixture(scope="module")
@@ -98,16 +101,16 @@ def test_control_22_the_namespace_refuses_what_breaks_the_standard_in_the_evalua
 ) -> None:
     mutations = [m for m in REFUSED if m.stack == begun.name]
     assert begun.name != "prod" or len(mutations) > 20
+    told = {}
     for mutation in mutations:
         controller = mutation.broken(begun.all)
         assert controller is not None
         answer = server.would(pod_of(controller, begun.site.namespace))
         expected = evaluator.refusal(controller["spec"]["template"], begun.site.pod_security_version)
-        assert expected, f"the evaluator would admit '{mutation.what}'"
         # The server fills in defaults first: who has the node's network also has the node's ports.
-        assert (answer.status, expected in answer.message) == (403, True), (
-            f"{mutation.what}: {answer.status} {answer.message}, and the evaluator says {expected}"
-        )
+        if answer.status != 403 or not expected or expected not in answer.message:
+            told[mutation.what] = (answer, expected)
+    assert told == {}
 
 
 def test_a_misspelt_or_misplaced_word_is_refused_and_not_dropped(begun: Stack, server: ApiServer) -> None:
@@ -146,7 +149,7 @@ def test_control_22_it_is_the_labels_that_refuse(server: ApiServer) -> None:
         assert answer.accepted, answer.message
     finally:
         server.delete(unguarded)
-        wait(lambda: not server.there(unguarded), "the namespace to go")
+        wait(lambda: not server.there(unguarded), "the namespace to go", GONE)
 
 
 def test_a_refusal_is_no_failure_to_ask(server: ApiServer) -> None:
