@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -70,6 +71,11 @@ def stays(holds: Callable[[], Any], what: str, seconds: float) -> None:
     while time.monotonic() < end:
         assert holds(), f"it was not to change: {what}"
         time.sleep(0.2)
+
+
+def reason(refused: pytest.ExceptionInfo[client.ApiException]) -> str:
+    """The API server's own sentence."""
+    return str(json.loads(refused.value.body)["message"])
 
 
 @dataclass
