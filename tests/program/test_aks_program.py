@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pulumi
 import pytest
@@ -19,10 +19,8 @@ import yaml
 from pulumi.runtime import MockResourceArgs
 from pulumi.runtime.stack import run_pulumi_func
 
-from components.settings import Settings
-from components.sizing.auto import resolved
 from components.targets.aks.target import AksTarget
-from components.targets.placement import Placement, Target, UnsupportedError
+from components.targets.placement import Placement, UnsupportedError
 from components.targets.spec import Aks
 from components.workload import Probe, Resources, SecretFile, Workload
 from tests.program.aks_recorder import ISSUER, SERVER_ID, SUBSCRIPTION, TENANT, AksRecorder, OnStandIn
@@ -442,6 +440,20 @@ def test_control_67_what_would_be_missed_is_protected_and_retained(declare: Decl
     assert not [s.name for s in recorder.seen if s.options.protect or s.options.retain_on_delete]
 
 
+def test_control_67_what_a_teardown_retained_is_taken_over_where_asked(declare: Declare) -> None:
+    recorder = declare(aks(adopt=True, subscription_id=SUBSCRIPTION, kms=True))
+    imported = {seen.name: seen.options.import_ for seen in recorder.seen if seen.options.import_}
+    group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/slm-prod-data"
+    vault = f"{group}/providers/Microsoft.KeyVault/vaults/slm-test-vault"
+    assert imported == {
+        "cloud-data-group": group,
+        "cloud-keyvault": vault,
+        "cloud-etcd-key": f"{vault}/keys/etcd",
+    }
+    assert not [seen.name for seen in declare(aks(kms=True)).seen if seen.options.import_]
+    assert recorder.inputs["cloud-azure"]["subscriptionId"] == SUBSCRIPTION
+
+
 def test_control_67_disks_lie_in_the_group_that_outlives_the_cluster(declare: Declare) -> None:
     classes = {inputs["metadata"]["name"]: inputs for inputs in declare().of_type(":StorageClass").values()}
     assert set(classes) == {"slm-weights", "slm-data"}
@@ -515,7 +527,6 @@ FETCH = "slmprodexample.azurecr.io/slm/fetch:1@sha256:" + "f" * 64
 
 def test_the_committed_production_stack_declares_all_of_it(run_program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.program.conftest.Recorder", AksRecorder)
-    monkeypatch.setattr("components.program.connect", connect)
     recorder = run_program(
         "prod",
         config={
@@ -537,11 +548,6 @@ def test_the_committed_production_stack_declares_all_of_it(run_program: Run, mon
     assert CANARY not in json.dumps(recorder.inputs, default=str)
     for seen in recorder.seen:
         assert seen.is_component or seen.is_provider or seen.options.provider is not None, seen.name
-
-
-def connect(settings: Settings) -> dict[str, Target]:
-    """What components.program.connect does for this kind of target."""
-    return {name: AksTarget(name, cast(Aks, resolved(settings, name)), "prod").kubernetes for name in settings.targets}
 
 
 def test_an_aks_of_several_pools_makes_one_after_the_other(declare: Declare) -> None:

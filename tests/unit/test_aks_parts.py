@@ -142,7 +142,10 @@ def test_names_of_azure_stay_within_what_azure_allows(stack: str) -> None:
 def test_control_68_a_teardown_says_what_it_leaves_and_how_that_goes() -> None:
     left = stays(aks(), "prod")
     assert [sentence.partition(" ")[0] for sentence in left] == ["key", "disks", "resource"]
-    assert "key vault slm-test-vault with its secrets, in group slm-prod-data (az keyvault delete)" in left
+    assert left[0] == (
+        "key vault slm-test-vault with its secrets, in group slm-prod-data"
+        " (adopt: true takes it over, az keyvault delete removes it)"
+    )
     nothing = aks(retain={"vault": False, "data": False}, vault=None)
     assert stays(nothing, "prod") == []
     soft = stays(aks(retain={"vault": False, "data": False}), "prod")

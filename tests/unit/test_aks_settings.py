@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from components.targets.spec import Aks, Pool
 from components.targets.spec.aks_pools import OsSku
+from components.targets.spec.aks_production import production_problems
 from tests.unit.aks_samples import A100, GENERAL, GROUP, SYSTEM, T4, aks, pools
 
 pytestmark = pytest.mark.unit
@@ -162,6 +163,7 @@ REFUSED: tuple[tuple[str, dict[str, Any], str, str], ...] = (
         "purge_protection",
     ),
     ("KMS from outside", {"kms": True, "vnet_integration": False}, "only from inside", "vnet_integration: true"),
+    ("adopting from nowhere", {"adopt": True}, "named by its subscription", "set subscription_id"),
     ("vault name", {"vault": {"name": "a--b"}}, "no name for a vault", "single hyphens"),
     ("retention", {"vault": {"name": "slm-v", "soft_delete_days": 0}}, "greater than or equal to 7", ""),
     ("upgrades off", {"upgrade_channel": "none"}, "should be 'patch'", ""),
@@ -178,7 +180,7 @@ def test_a_bad_description_is_refused_with_harm_and_fix(case: str, fields: dict[
 
 
 def test_the_sample_is_good_and_may_be_in_production() -> None:
-    assert aks().production_problems() == []
+    assert production_problems(aks()) == []
 
 
 @pytest.mark.parametrize(
@@ -199,7 +201,7 @@ def test_the_sample_is_good_and_may_be_in_production() -> None:
 def test_control_67_and_57_of_the_bad_configs_production_names_each_thing_that_is_missing(
     fields: dict[str, Any], named: str
 ) -> None:
-    (problem,) = aks(**fields).production_problems()
+    (problem,) = production_problems(aks(**fields))
     assert problem.startswith(named) or named in problem
     assert " — " in problem
 

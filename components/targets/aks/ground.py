@@ -78,8 +78,16 @@ def lay(parent: pulumi.Resource, name: str, spec: Aks, stack: str) -> Ground:
             names.data_group,
             protect=spec.protect.data or spec.protect.vault,
             retain_on_delete=spec.retain.data or spec.retain.vault,
+            import_=adopted(spec, names),
         ),
     )
+
+
+def adopted(spec: Aks, names: Names, below: str = "") -> str | None:
+    """The id of what an earlier teardown retained in the group of data, to be taken over; None to make it anew."""
+    if not spec.adopt:
+        return None
+    return f"/subscriptions/{spec.subscription_id}/resourceGroups/{names.data_group}{below}"
 
 
 def tags(spec: Aks, names: Names) -> dict[str, str]:

@@ -16,7 +16,8 @@ def stays(spec: Aks, stack: str) -> list[str]:
     names, found = Names(stack), []
     group = names.data_group
     if spec.vault and spec.retain.vault:
-        found.append(f"key vault {spec.vault.name} with its secrets, in group {group} (az keyvault delete)")
+        again = "adopt: true takes it over, az keyvault delete removes it"
+        found.append(f"key vault {spec.vault.name} with its secrets, in group {group} ({again})")
     elif spec.vault:
         days = spec.vault.soft_delete_days
         purge = f"az keyvault purge --name {spec.vault.name}"

@@ -7,7 +7,7 @@ from typing import Any
 import pulumi
 from pulumi_azure_native import keyvault
 
-from components.targets.aks.ground import Ground
+from components.targets.aks.ground import Ground, adopted
 from components.targets.aks.identities import Identities
 from components.targets.aks.network import AksNetwork
 from components.targets.aks.private_endpoint import PrivateEndpoint
@@ -40,12 +40,17 @@ class AksVault(pulumi.ComponentResource):
         super().__init__("slm:aks:vault", f"{ground.name}-vault", None, pulumi.ResourceOptions(parent=ground.parent))
         target = ground.spec
         kept: dict[str, Any] = {"protect": target.protect.vault, "retain_on_delete": target.retain.vault}
+        path = f"/providers/Microsoft.KeyVault/vaults/{spec.name}"
+
+        def retained(below: str) -> str | None:
+            return adopted(target, ground.names, path + below) if target.retain.vault else None
+
         self.vault = keyvault.Vault(
             f"{ground.name}-keyvault",
             vault_name=spec.name,
             properties=vault_properties(spec, identities.tenant_id),
             **ground.kept(),
-            opts=ground.under(self, **kept),
+            opts=ground.under(self, **kept, import_=retained("")),
         )
         self.endpoint = PrivateEndpoint(ground, "vault", self.vault.id, "vault", ZONE, inside)
         self.readers = identities.assign(
@@ -63,7 +68,7 @@ class AksVault(pulumi.ComponentResource):
                 resource_group_name=ground.data_group.name,
                 properties=keyvault.KeyPropertiesArgs(kty=keyvault.JsonWebKeyType.RSA, key_size=3072),
                 tags=ground.tags,
-                opts=ground.under(self, **kept),
+                opts=ground.under(self, **kept, import_=retained("/keys/etcd")),
             )
             acting = identities.control_plane.principal_id
             self.for_the_control_plane = [

@@ -60,6 +60,7 @@ class Aks(Value):
     maintenance: Maintenance = Maintenance()
     protect: Protect = Protect()
     retain: Retain = Retain()
+    adopt: bool = Field(False, description="take over the vault and the data that an earlier teardown retained")
     tags: dict[str, Annotated[str, StringConstraints(max_length=256)]] = Field(default_factory=dict)
 
     @model_validator(mode="before")
@@ -117,6 +118,12 @@ class Aks(Value):
             raise ValueError("kms: a cluster whose key is purged is lost — add vault with purge_protection")
         if self.kms and not self.vnet_integration:
             raise ValueError("kms: the control plane reaches a closed vault only from inside — vnet_integration: true")
+        return self
+
+    @model_validator(mode="after")
+    def _knows_what_it_adopts(self) -> Self:
+        if self.adopt and self.subscription_id is None:
+            raise ValueError("adopt: what is taken over is named by its subscription — set subscription_id")
         return self
 
     @model_validator(mode="after")
@@ -187,25 +194,3 @@ class Aks(Value):
     @property
     def undeployable(self) -> str | None:
         return None
-
-    def production_problems(self) -> list[str]:
-        """What is allowed elsewhere and refused in production, each as "what — fix"."""
-        found = []
-        if self.tier == "Free":
-            found.append("tier: Free has no promised uptime (control 60) — tier: Standard or Premium")
-        if self.vault is None:
-            found.append("secrets would lie in the cluster and in the stack's state (control 65) — add vault")
-        elif not self.vault.purge_protection:
-            found.append("vault.purge_protection: off, one mistake loses every secret (control 62) — switch it on")
-        if not self.admin_group_ids:
-            found.append("admin_group_ids is empty, so nobody could administer the cluster (control 56) — add a group")
-        for kind in Protect.model_fields:
-            if not getattr(self.protect, kind):
-                found.append(f"protect.{kind}: false, one command would delete it (control 67) — protect it")
-        for kind in Retain.model_fields:
-            if not getattr(self.retain, kind):
-                found.append(f"retain.{kind}: false, it would go with the stack (control 67) — retain it")
-        for name, pool in self.pools.items():
-            if pool.mode == "system" and pool.min_nodes < 2:
-                found.append(f"pools.{name}: one system node, one failure stops the cluster — min_nodes: 2 or more")
-        return found

@@ -62,7 +62,7 @@ class Protect(Value):
 
 
 class Retain(Value):
-    """What an intended teardown leaves in Azure, so that the next deployment finds it."""
+    """What an intended teardown leaves in Azure; the next deployment takes it over with `adopt`."""
 
     vault: bool = True
     data: bool = True
