@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +29,13 @@ from components.workload import Volume, Workload
 PROJECT = Path(__file__).resolve().parents[2]
 CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 GPU_POOL = {"gpus": 1, "max_nodes": 3, "taints": [{"key": "sku", "value": "gpu"}], "labels": {"slm/pool": "gpu"}}
+CLUSTER = {"kind": "kubernetes", "kubeconfig": "~/.kube/config"}
 ENGINE = {"target": "laptop", "model": "qwen2.5-coder-0.5b-instruct"}
 GPU_IMAGE = "docker.io/vllm/vllm-openai:v0.33.0@sha256:" + "e" * 64
 AGENTS = "-node-agents"
 """How the namespace ends that programs of the nodes are in."""
 
-TLS = {"certificate": "tls-certificate", "key": "tls-key"}
+TLS = {"certificate": "cert", "key": "cert-key"}
 CALLERS = "203.0.113.0/24"
 
 
@@ -69,11 +70,10 @@ def _jobs(workload: Workload) -> list[Workload]:
     return [job for volume in workload.volumes for job in of(volume)]
 
 
-def _images(settings_roles: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Images this site builds, as if they were pushed to a registry."""
-    built = ("fetch", "convert", "onnx", "vllm-cpu")
-    images = {role: f"docker.io/slm/{role}:1@sha256:{'a' * 64}" for role in built}
-    return images | {"webui": f"docker.io/slm/webui:1@sha256:{'b' * 64}"} | dict(settings_roles or {})
+def images(**more: str) -> dict[str, str]:
+    """Images that this site builds, as if they were pushed to a registry."""
+    built = ("fetch", "convert", "onnx", "vllm-cpu", "webui")
+    return {role: f"docker.io/slm/{role}:1@sha256:{'a' * 64}" for role in built} | more
 
 
 def _stack(name: str, settings: Settings, site: ClusterSite, cluster: list[Manifest]) -> Stack:
@@ -84,30 +84,22 @@ def _stack(name: str, settings: Settings, site: ClusterSite, cluster: list[Manif
 
 def _prod() -> Stack:
     """The committed production stack, on AKS: a vault, GPU nodes, an internal load balancer."""
-    settings = load("prod", PROJECT, {"slm:images": _images()})
+    settings = load("prod", PROJECT, {"slm:images": images()})
     [aks] = [spec for spec in settings.targets.values() if isinstance(spec, Aks)]
     cluster = [*storage_classes(aks, AksNames("prod")), *device_plugin(aks)]
     return _stack("prod", settings, aks_site(aks), cluster)
 
 
-def _on_cluster(name: str, target: dict[str, Any], config: dict[str, Any]) -> Stack:
-    cluster = {"kind": "kubernetes", "kubeconfig": "~/.kube/config", **target}
-    overlay = {"slm:targets": {"laptop": cluster}, "slm:images": _images(config.pop("images", None))}
-    settings = load("dev", PROJECT, overlay | {f"slm:{key}": value for key, value in config.items()})
-    [spec] = [spec for spec in settings.targets.values() if isinstance(spec, Kubernetes)]
-    return _stack(name, settings, kubernetes_site(spec), [])
-
-
-def _engines() -> Stack:
-    """All four engines and the chat page on a small cluster without load balancer, vault, GPUs or KEDA."""
+def on_cluster(name: str) -> dict[str, Any]:
+    """What is laid over the committed stack `dev` to have one of the stacks on a cluster that exists already."""
     kinds = {"cpu-vllm": "vllm", "llamacpp": "llamacpp", "onnx": "onnx"}
-    engines = {name: {**ENGINE, "kind": kind, "served_model_name": name} for name, kind in kinds.items()}
-    return _on_cluster("engines", {}, {"engines": engines, "webui": {"target": "laptop"}})
-
-
-def _copies() -> Stack:
-    """Several copies of everything that can have some, public, on shares; an engine that KEDA scales, one outside."""
+    if name == "engines":
+        # All four engines and the chat page on a small cluster without load balancer, vault, GPUs or KEDA.
+        engines = {key: {**ENGINE, "kind": kind, "served_model_name": key} for key, kind in kinds.items()}
+        return {"targets": {"laptop": CLUSTER}, "engines": engines, "webui": {"target": "laptop"}, "images": images()}
+    # Several copies of everything that can have some, public, on shares; an engine that KEDA scales, one outside.
     target = {
+        **CLUSTER,
         "pools": {"general": {"max_nodes": 6}, "gpu": GPU_POOL},
         "storage_access": "ReadWriteMany",
         "storage_class": "shares",
@@ -122,13 +114,26 @@ def _copies() -> Stack:
         "steady": {**ENGINE, "kind": "llamacpp", "served_model_name": "steady", "replicas": 3},
         "outside": {"kind": "external", "target": "laptop", "url": "https://models.example.org/v1", "model": "big"},
     }
-    gateway = {"replicas": 3, "port": 443, "hosts": ["slm.example.org"], "tls": TLS}
-    webui = {"target": "laptop", "url": "https://chat.example.org", "tls": TLS}
-    sections = {"engines": engines, "gateway": gateway, "webui": webui, "images": {"vllm": GPU_IMAGE}}
-    return _on_cluster("copies", target, sections)
+    return {
+        "targets": {"laptop": target},
+        "engines": engines,
+        "gateway": {"replicas": 3, "port": 443, "hosts": ["slm.example.org"], "tls": TLS},
+        "webui": {"target": "laptop", "url": "https://chat.example.org", "tls": TLS},
+        "images": images(vllm=GPU_IMAGE),
+    }
 
 
-MAKE: Mapping[str, Callable[[], Stack]] = {"prod": _prod, "engines": _engines, "copies": _copies}
+def _cluster(name: str) -> Stack:
+    settings = load("dev", PROJECT, {f"slm:{key}": value for key, value in on_cluster(name).items()})
+    [spec] = [spec for spec in settings.targets.values() if isinstance(spec, Kubernetes)]
+    return _stack(name, settings, kubernetes_site(spec), [])
+
+
+MAKE: Mapping[str, Callable[[], Stack]] = {
+    "prod": _prod,
+    "engines": partial(_cluster, "engines"),
+    "copies": partial(_cluster, "copies"),
+}
 
 
 @cache
