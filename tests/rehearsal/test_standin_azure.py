@@ -99,15 +99,32 @@ def test_what_azure_does_not_change_fails_and_is_replaced_where_the_program_says
     aks.pulumi("preview", "--expect-no-changes").must_succeed()
 
 
-def test_mistakes_that_the_sdk_takes_are_found_by_a_preview(home: Path, tmp_path: Path) -> None:
-    AzureProject(tmp_path / "project", home, "mistakes").pulumi("preview").must_fail(
-        "'count' should be an integer but got 'abc'",
-        "unknown property 'gpuProfile.drvier'; did you mean 'driver'?",
-        "'Ubunut' is no value of 'osSKU'; did you mean 'Ubuntu'?",
-        "1 to 12 lower-case letters and digits",
-        "did you mean 'Standard_NC4as_T4_v3'?",
-        "a spot pool cannot be a system pool",
-    )
+@pytest.mark.parametrize(
+    ("mistakes", "words"),
+    [
+        (
+            "shapes",
+            [
+                "'count' should be an integer but got 'abc'",
+                "unknown property 'gpuProfile.drvier'; did you mean 'driver'?",
+                "'Ubunut' is no value of 'osSKU'; did you mean 'Ubuntu'?",
+            ],
+        ),
+        (
+            "rules",
+            [
+                "1 to 12 lower-case letters and digits",
+                "did you mean 'Standard_NC4as_T4_v3'?",
+                "a spot pool cannot be a system pool",
+            ],
+        ),
+    ],
+)
+def test_mistakes_that_the_sdk_takes_are_found_by_a_preview(
+    home: Path, tmp_path: Path, mistakes: str, words: list[str]
+) -> None:
+    project = AzureProject(tmp_path / "project", home, "mistakes", mistakes=mistakes)
+    project.pulumi("preview").must_fail(*words)
 
 
 def test_refusals_are_one_sentence_with_their_code_and_the_next_up_goes_on(identities: AzureProject) -> None:
