@@ -7,7 +7,7 @@ ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down check key secret rotate-key webui-password rotate-webui-key backup-webui restore-webui pin schema env test test-fast bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down check key secret rotate-key webui-password rotate-webui-key backup-webui restore-webui pin schema env rehearse test test-fast bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -62,6 +62,9 @@ schema: ## export the JSON Schema of the stack files
 
 env: ## print shell exports for plain `pulumi`: eval "$(make -s env)"
 	@$(SET_UP) -- $(OPS) env --stack $(STACK)
+
+rehearse: ## play STACK's whole life on this machine: AKS simulated, Kubernetes real (SHORT=1: the cut of the tests)
+	@$(SET_UP) --tools --rehearsal -- python -m rehearsal --stack $(STACK) $(if $(SHORT),--short)
 
 test: ## every test, with a real Docker engine
 	@$(SET_UP) --tools --engine -- python -m pytest

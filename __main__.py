@@ -2,23 +2,26 @@
 
 import pulumi
 
-from components.program import connect, read_settings
+from components.program import connect, read_settings, told_in_words
 from components.secrets import ConfigSecrets
 from components.stack import EngineStack, ExternalStack, GatewayStack, WebUiStack
 
 settings = read_settings()
 secrets = ConfigSecrets(pulumi.Config("slm"), webui=settings.webui is not None)
-targets = connect(settings)
-engines = [
-    EngineStack(name, settings, targets[spec.target], secrets)
-    if name in settings.hosted
-    else ExternalStack(name, settings)
-    for name, spec in settings.engines.items()
-]
-routes = [engine.route for engine in engines]
-gateway = GatewayStack("gateway", settings, routes, targets[settings.gateway.target], secrets)
+with told_in_words():
+    targets = connect(settings)
+    engines = [
+        EngineStack(name, settings, targets[spec.target], secrets)
+        if name in settings.hosted
+        else ExternalStack(name, settings, targets[spec.target])
+        for name, spec in settings.engines.items()
+    ]
+    routes = [engine.route for engine in engines]
+    gateway = GatewayStack("gateway", settings, routes, targets[settings.gateway.target], secrets)
+    webui = WebUiStack("webui", settings, targets[settings.webui.target], secrets) if settings.webui else None
 pulumi.export("endpoint", gateway.endpoint)
-if settings.webui:
-    webui = WebUiStack("webui", settings, targets[settings.webui.target], secrets)
+if gateway.address is not None:
+    pulumi.export("address", gateway.address)
+if webui:
     pulumi.export("webui", webui.endpoint)
 pulumi.export("models", [model for route in routes for model in route.models])

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import gc
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import cast
 
 import pulumi
 
 from components.settings import Settings, SettingsError, from_pulumi_config, passphrase_problem
 from components.sizing import cautions
-from components.targets.placement import Target
+from components.sizing.auto import resolved
+from components.targets.kubernetes.kubeconfig import KubeconfigError
+from components.targets.placement import Target, UnsupportedError
+from components.targets.spec import Aks
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -43,6 +49,15 @@ def read_settings() -> Settings:
     return settings
 
 
+@contextmanager
+def told_in_words() -> Iterator[None]:
+    """What a target cannot do, and a cluster that is not there, end the program with a sentence and no traceback."""
+    try:
+        yield
+    except (UnsupportedError, KubeconfigError) as error:
+        raise pulumi.RunError(str(error)) from None
+
+
 def _passphrase() -> str | None:
     """The passphrase Pulumi was started with, None where another secrets provider is used."""
     if file := os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
@@ -58,6 +73,14 @@ def connect(settings: Settings) -> dict[str, Target]:
             from components.targets.docker.host import DockerHost
 
             targets[name] = DockerHost(name, spec, pulumi.get_stack())
+        elif spec.kind == "kubernetes":
+            from components.targets.kubernetes.existing import existing_cluster
+
+            targets[name] = existing_cluster(name, spec, pulumi.get_stack())
+        else:
+            from components.targets.aks.target import AksTarget
+
+            targets[name] = AksTarget(name, cast(Aks, resolved(settings, name)), pulumi.get_stack()).kubernetes
     # All that is imported lives to the end. Python would walk through it several times when it ends, which takes
     # 70 ms of every preview.
     gc.freeze()

@@ -10,18 +10,21 @@ from components.engines.base import Capability
 from components.engines.external import HOST_GATEWAY
 from components.gateway import Route, Upstream
 from components.models import Model
+from components.targets.placement import Naming, Scale
 
 
-def route_of(name: str, engine: HostedEngine, model: Model) -> Route:
-    """The gateway's route to the engine `name`; on every target a workload's name is its host name."""
+def route_of(name: str, engine: HostedEngine, model: Model, naming: Naming, scale: Scale) -> Route:
+    """The gateway's route to the engine `name`, found on its target as `naming` says."""
     first, *variants = engine.served_models(model)
     return Route(
         name=name,
         model=first,
         variants=tuple(variants),
-        host=name,
+        host=naming.host_of(name),
         port=engine.port,
         concurrency=engine.concurrency,
+        addresses=naming.addresses_of(scale),
+        demand=scale.moves,
         paths=engine.paths,
         live=engine.liveness_path,
         lacks=_lacks(engine.capabilities),

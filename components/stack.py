@@ -4,35 +4,33 @@ from __future__ import annotations
 
 import pulumi
 
+from components import plan
 from components.engines import External
-from components.gateway import Route, inside_url
-from components.gateway import workload as gateway_workload
-from components.routes import route_of, route_outside
+from components.gateway import Route
 from components.settings import Settings
-from components.targets.placement import Exposure, Placement, Secrets, Target
-from components.webui import workload as webui_workload
+from components.targets.placement import Naming, Placement, Secrets, Target
 
 
 class EngineStack(pulumi.ComponentResource):
     """One engine with its model, running on a target and reachable by the gateway only."""
 
     def __init__(self, name: str, settings: Settings, target: Target, secrets: Secrets) -> None:
-        engine, model = settings.hosted[name], settings.model_of(name)
-        super().__init__(f"slm:engine:{engine.kind}", name, None, None)
-        self.route = route_of(name, engine, model)
-        self.container = target.run(settings.workload_of(name), Placement(self, secrets))
+        super().__init__(f"slm:engine:{settings.hosted[name].kind}", name, None, None)
+        self.route = plan.route(settings, name, target)
+        planned = plan.engine(settings, name)
+        self.container = target.run(planned.workload, Placement(self, secrets, planned.around))
         self.register_outputs({"model": self.route.model})
 
 
 class ExternalStack(pulumi.ComponentResource):
     """An engine that someone else runs: nothing of it is here but the gateway's way to it."""
 
-    def __init__(self, name: str, settings: Settings) -> None:
+    def __init__(self, name: str, settings: Settings, naming: Naming) -> None:
         engine = settings.engines[name]
         if not isinstance(engine, External):
             raise ValueError(f"engine {name} is not external")
         super().__init__(f"slm:engine:{engine.kind}", name, None, None)
-        self.route = route_outside(name, engine)
+        self.route = plan.route(settings, name, naming)
         self.register_outputs({"model": self.route.model})
 
 
@@ -40,17 +38,11 @@ class GatewayStack(pulumi.ComponentResource):
     """The authenticated way in: beside the chat page the only thing a target publishes."""
 
     def __init__(self, name: str, settings: Settings, routes: list[Route], target: Target, secrets: Secrets) -> None:
-        gateway = settings.gateway
-        super().__init__(f"slm:gateway:{gateway.kind}", name, None, None)
-        workload = gateway_workload(
-            gateway,
-            routes,
-            settings.images["haproxy"],
-            resolver=target.resolver(),
-            called_inside=settings.webui is not None,
-        )
-        self.container = target.run(workload, Placement(self, secrets, Exposure(gateway.bind, gateway.port)))
-        self.endpoint = gateway.endpoint
+        super().__init__(f"slm:gateway:{settings.gateway.kind}", name, None, None)
+        planned = plan.gateway(settings, routes, target)
+        self.container = target.run(planned.workload, Placement(self, secrets, planned.around))
+        self.endpoint = plan.endpoint(settings, target)
+        self.address = target.address(planned.workload.name)
         self.register_outputs({"endpoint": self.endpoint})
 
 
@@ -62,9 +54,7 @@ class WebUiStack(pulumi.ComponentResource):
         if webui is None:
             raise ValueError("the stack has no webui")
         super().__init__("slm:webui:openwebui", name, None, None)
-        model = webui.model or settings.chat_models()[0]
-        workload = webui_workload(webui, inside_url(settings.gateway), model, settings.images["webui"])
-        exposure = Exposure(webui.bind, webui.port)
-        self.container = target.run(workload, Placement(self, secrets, exposure, among_engines=False))
+        planned = plan.webui(settings)
+        self.container = target.run(planned.workload, Placement(self, secrets, planned.around))
         self.endpoint = webui.endpoint
         self.register_outputs({"endpoint": self.endpoint})

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -14,7 +16,10 @@ from components.engines import External, HostedEngine
 from components.models import OllamaSource, Weights
 from components.settings import Settings, SettingsError, load, load_overlay
 from components.sizing import cautions
-from components.targets.spec import Docker
+from components.targets.aks.backend import backend_problem, secrets_provider_problem
+from components.targets.spec import Aks, Docker
+from components.yaml_file import read as read_yaml
+from ops.cost_table import cost_tables
 from ops.machine import PROJECT, STATE_DIRECTORY
 from ops.sizing_table import resource_table
 
@@ -29,12 +34,15 @@ def run(stack: str = "dev", project_dir: Path = PROJECT, console: Console | None
         return 1
     console.print(_engines(settings))
     console.print(resource_table(settings))
+    for part in cost_tables(settings):
+        console.print(part, markup=False, highlight=False)
     console.print(_images(settings))
     console.print(_gateway_line(settings), markup=False, highlight=False, soft_wrap=True)
     if page := settings.webui:
         line = f"web page: {page.endpoint}, {page.memory_mib} MiB; asks {page.model or settings.chat_models()[0]} first"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    refusals = [*settings.refusals(stack), *port_clashes(settings, stack, project_dir)]
+    keeping = list(weak_keeping(settings, stack, project_dir))
+    refusals = [*settings.refusals(stack), *keeping, *port_clashes(settings, stack, project_dir)]
     for reason in refusals:
         console.print(f"not deployable: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     if refusals:
@@ -44,6 +52,8 @@ def run(stack: str = "dev", project_dir: Path = PROJECT, console: Console | None
     for reason in settings.unpinned():
         fix = f"allowed in dev; make pin STACK={stack}"
         console.print(f"not pinned: {reason} — {fix}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if _is_production_on_azure(settings) and (problem := backend_problem(os.environ.get("PULUMI_BACKEND_URL"))):
+        console.print(f"before up: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     console.print(f"deployable: make up STACK={stack}", style="green", highlight=False)
     return 0
 
@@ -52,6 +62,18 @@ def read(stack: str, project_dir: Path = PROJECT) -> Settings:
     """The settings of a stack with this machine's recorded choices. Raises SettingsError."""
     overlay = load_overlay(project_dir / STATE_DIRECTORY / stack / f"Pulumi.{stack}.yaml")
     return load(stack, project_dir, overlay)
+
+
+def weak_keeping(settings: Settings, stack: str, project_dir: Path = PROJECT) -> Iterator[str]:
+    """Why a production stack on Azure must not keep its secrets as its file says, if it must not (control 63)."""
+    if _is_production_on_azure(settings):
+        provider = read_yaml(project_dir / f"Pulumi.{stack}.yaml").get("secretsprovider")
+        if problem := secrets_provider_problem(provider):
+            yield problem
+
+
+def _is_production_on_azure(settings: Settings) -> bool:
+    return settings.environment == "prod" and any(isinstance(spec, Aks) for spec in settings.targets.values())
 
 
 def port_clashes(settings: Settings, stack: str, project_dir: Path = PROJECT) -> list[str]:

@@ -46,14 +46,17 @@ def run(
     command: Annotated[list[str] | None, typer.Argument()] = None,
     tools: Annotated[bool, typer.Option(help="install missing tools first")] = False,
     engine: Engine = False,
+    rehearsal: Annotated[bool, typer.Option(help="install the rehearsal's Kubernetes first")] = False,
 ) -> None:
     """Become COMMAND, with the tools and the Python environment on PATH."""
     from tools import docker_engine
     from tools.environment import toolchain_environment
 
     environment = dict(os.environ)
-    if tools:
-        Installer().ensure()
+    if tools or rehearsal:
+        installer = Installer()
+        # In one go: what compiles for one of them is half of what compiles for another.
+        installer.ensure([*(installer.default if tools else ()), *(installer.group("rehearsal") if rehearsal else ())])
     if engine:
         environment.update(docker_engine.ensure(Display().say).environment())
     environment.update(toolchain_environment())

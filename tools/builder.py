@@ -45,13 +45,15 @@ class Builder:
             case ScriptBuild():
                 note(f"running {tool.build.script}")
                 self._script(tool, tool.build, target)
-        if not os.access(target / tool.executable, os.X_OK):
-            raise ToolError(f"{tool.name}: the build ended without {tool.executable}, which is a mistake in tools.toml")
+        for program in tool.programs:
+            if not os.access(target / program, os.X_OK):
+                raise ToolError(f"{tool.name}: the build ended without {program}, which is a mistake in tools.toml")
 
     def prefetch(self, tool: Tool) -> None:
         """Download the Go modules that compiling will need, so that the network works while the processor does."""
         if isinstance(tool.build, GoBuild):
-            packages = [tool.build.package] + ([tool.build.generate.package] if tool.build.generate else [])
+            packages = [tool.build.package, *tool.build.companions]
+            packages += [tool.build.generate.package] if tool.build.generate else []
             # -e: a file that is generated later may be missing now.
             self._run_go(
                 tool, ["list", "-e", "-deps", *packages], BUILD_FOLDERS / tool.build.folder, "fetching Go modules"
@@ -97,7 +99,9 @@ class Builder:
     def _go(self, tool: Tool, recipe: GoBuild, target: Path, note: Note) -> None:
         work = target.with_name(target.name + ".src")
         shutil.copytree(BUILD_FOLDERS / recipe.folder, work, dirs_exist_ok=True)
-        flags = ["-trimpath", "-ldflags", " ".join(["-s -w", recipe.ldflags.format(version=tool.version)]).strip()]
+        major, minor, *_ = [*tool.version.split("."), ""]
+        stamped = recipe.ldflags.format(version=tool.version, major=major, minor=minor)
+        flags = ["-trimpath", "-ldflags", " ".join(["-s -w", stamped]).strip()]
         try:
             if recipe.generate:
                 generator = work / ".generator"
@@ -107,8 +111,9 @@ class Builder:
                 made = processes.run([str(generator)], env=dict(os.environ), cwd=work, what=what)
                 (work / recipe.generate.output).write_text(made)
             note("compiling")
-            program = str(target / tool.executable)
-            self._run_go(tool, ["build", *flags, "-o", program, recipe.package], work, "compiling")
+            # With several packages Go names the programs itself, and takes a folder for them.
+            output = f"{target}{os.sep}" if recipe.companions else str(target / tool.executable)
+            self._run_go(tool, ["build", *flags, "-o", output, recipe.package, *recipe.companions], work, "compiling")
             if recipe.copy_:
                 module = recipe.copy_.module
                 find = ["list", "-m", "-f", "{{.Dir}}", module]

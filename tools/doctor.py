@@ -59,7 +59,8 @@ def _state(installer: Installer, tool: Tool) -> tuple[str, str]:
     when = "" if tool.default else ", when needed"
     if tool.official:
         try:
-            installer.downloads.checksums(tool.official.urls(tool.official.checksums, tool.version, installer.platform))
+            urls = tool.official.urls(tool.official.checksums, tool.version, installer.platform, tool.executable)
+            installer.downloads.checksums(urls)
             return "", f"official download{when}"
         except Unreachable:
             return "", f"build from packages{when}"

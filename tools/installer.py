@@ -52,6 +52,10 @@ class Installer:
         """The tools that every deployment needs."""
         return [t.name for t in self.table.values() if t.default]
 
+    def group(self, name: str) -> list[str]:
+        """The tools of that group."""
+        return [t.name for t in self.table.values() if t.group == name]
+
     @property
     def programs(self) -> Path:
         """The directory for PATH. Hard links, so that Pulumi finds its language host beside itself."""
@@ -140,17 +144,28 @@ class Installer:
             def report(there: int, total: int) -> None:
                 step.note = f"downloading, {there >> 20} of {total >> 20} MiB"
 
+            offered = tool.programs if tool.official.programs else ("",)
             try:
-                archive = self.downloads.fetch(name, tool.version, tool.official, self.platform, report)
+                files = [
+                    self.downloads.fetch(name, tool.version, tool.official, self.platform, report, program)
+                    for program in offered
+                ]
             except Unreachable as reason:
                 step.outcome = f"to be built from packages, because {reason}"
                 return False
+            source = ", ".join(file.name for file in files)
             with Staging(self.folder(name)) as staging:
-                unpack(archive, tool.official.folder, staging.path)
-                if not (staging.path / tool.executable).is_file():
-                    raise ToolError(f"{archive.name} holds no {tool.executable}, which is a mistake in tools.toml")
-                staging.keep(way="official", source=archive.name, seconds=step.seconds)
-            archive.unlink()
+                for program, file in zip(offered, files, strict=True):
+                    if program:
+                        shutil.copyfile(file, staging.path / program)
+                        (staging.path / program).chmod(0o755)
+                    else:
+                        unpack(file, tool.official.top_folder(tool.version, self.platform), staging.path)
+                if missing := [p for p in tool.programs if not (staging.path / p).is_file()]:
+                    raise ToolError(f"{source} holds no {', '.join(missing)}, which is a mistake in tools.toml")
+                staging.keep(way="official", source=source, seconds=step.seconds)
+            for file in files:
+                file.unlink()
         return True
 
     def _came_along(self, name: str) -> bool:

@@ -71,19 +71,21 @@ class Downloads:
                 self._dead[host] = f"{host} does not answer ({type(error).__name__})"
                 reasons.append(self._dead[host])
             else:
-                if sums := parse_checksums(answer.text):
+                if sums := parse_checksums(answer.text, urlsplit(url).path):
                     return sums
                 reasons.append(f"{host} answers something that is no checksum file")
         raise Unreachable("; ".join(dict.fromkeys(reasons)))
 
-    def fetch(self, tool: str, version: str, official: Official, platform: Platform, report: Report) -> Path:
-        """Download and verify. The file stays in `partial` until it is unpacked.
+    def fetch(
+        self, tool: str, version: str, official: Official, platform: Platform, report: Report, program: str = ""
+    ) -> Path:
+        """Download the archive, or `program`, and verify it. The file stays in `partial` until it is unpacked.
 
         Raises Unreachable when the site does not answer (what came so far is kept), ToolError when what came is not
         what the publisher's checksum file names.
         """
-        sums = self.checksums(official.urls(official.checksums, version, platform))
-        urls = official.urls(official.archives, version, platform)
+        sums = self.checksums(official.urls(official.checksums, version, platform, program))
+        urls = official.urls(official.programs if program else official.archives, version, platform, program)
         name = urlsplit(urls[0]).path.rsplit("/", 1)[-1]
         if name not in sums:
             raise Unreachable(f"the publisher has no {name}")
@@ -132,13 +134,18 @@ class Downloads:
                     report(there, total)
 
 
-def parse_checksums(text: str) -> dict[str, str]:
-    """Lines of `sha256sum`: digest, blanks, name (with `*` before it or not). Anything else is left out."""
+def parse_checksums(text: str, path: str = "") -> dict[str, str]:
+    """Lines of `sha256sum`: digest, blanks, name (with `*` before it or not). Anything else is left out.
+
+    A digest alone is that of the file beside the checksum file: `…/program.sha256` is about `program`.
+    """
     found = {}
     for line in text.splitlines():
         match line.split():
             case [digest, name] if len(digest) == 64:
                 found[name.removeprefix("*").removeprefix("./")] = digest.lower()
+            case [digest] if len(digest) == 64 and path.endswith(".sha256"):
+                found[path.rsplit("/", 1)[-1].removesuffix(".sha256")] = digest.lower()
     return found
 
 

@@ -17,7 +17,7 @@ from tools.places import CHECKOUT
 BUILD_FOLDERS = CHECKOUT / "tools" / "build"
 TABLE = CHECKOUT / "tools" / "tools.toml"
 
-_NO_MATTER = {"purpose", "default", "on_path", "minimum"}
+_NO_MATTER = {"purpose", "default", "group", "on_path", "minimum"}
 """Columns that have no say in what a tool's folder holds."""
 
 Url = Annotated[str, StringConstraints(pattern=r"^https?://[^\s]+$")]
@@ -42,17 +42,32 @@ class Platform(Row):
 
 
 class Official(Row):
-    """A publisher's archive and its checksum file. `folder` is the archive's top folder, left out when unpacking."""
+    """What a publisher offers: one archive, or each program as a plain file, with checksum files.
 
-    archives: tuple[Url, ...] = Field(min_length=1)
+    `folder` is the archive's top folder, left out when unpacking. Where `programs` are offered, `{program}` in a URL is
+    the name of each in turn.
+    """
+
+    archives: tuple[Url, ...] = ()
+    programs: tuple[Url, ...] = ()
     checksums: tuple[Url, ...] = Field(min_length=1)
     arch: dict[str, str] = Field(default_factory=dict)
     folder: str = ""
 
-    def urls(self, templates: tuple[str, ...], version: str, platform: Platform) -> list[str]:
-        """The templates with version and platform filled in, platform in this publisher's words."""
+    @model_validator(mode="after")
+    def _is_one_of_two(self) -> Self:
+        if bool(self.archives) == bool(self.programs):
+            raise ValueError("either `archives` or `programs`: a publisher's URLs are of one of the two")
+        return self
+
+    def urls(self, templates: tuple[str, ...], version: str, platform: Platform, program: str = "") -> list[str]:
+        """The templates with version, platform and program filled in, platform in this publisher's words."""
         arch = self.arch.get(platform.arch, platform.arch)
-        return [t.format(version=version, os=platform.os, arch=arch) for t in templates]
+        return [t.format(version=version, os=platform.os, arch=arch, program=program) for t in templates]
+
+    def top_folder(self, version: str, platform: Platform) -> str:
+        """The archive's top folder."""
+        return self.urls((self.folder,), version, platform)[0]
 
 
 class Generate(Row):
@@ -70,11 +85,17 @@ class Copy(Row):
 
 
 class GoBuild(Row):
-    """`folder` under tools/build holds go.mod and go.sum, so the build is the same everywhere."""
+    """`folder` under tools/build holds go.mod and go.sum, so the build is the same everywhere.
+
+    `package` becomes the tool's executable; `companions` are packages of the same module that are compiled in the same
+    run, each into a program with the last part of the package's name. `ldflags` may name `{version}`, `{major}` and
+    `{minor}`.
+    """
 
     kind: Literal["go"]
     folder: str
     package: str
+    companions: tuple[str, ...] = ()
     ldflags: str = ""
     generate: Generate | None = None
     copy_: Copy | None = Field(None, alias="copy")
@@ -98,12 +119,18 @@ class ScriptBuild(Row):
 
 
 class Tool(Row):
-    """One program. `executable` is its path in its folder; `plugin` the Pulumi resource plugin it is."""
+    """One program. `executable` is its path in its folder; `plugin` the Pulumi resource plugin it is.
+
+    `companions` are further programs of the same publisher and version in the same folder. A tool of a `group` is
+    installed for whoever asks for that group.
+    """
 
     name: str
     purpose: str
     version: str
     executable: str
+    companions: tuple[str, ...] = ()
+    group: str = ""
     minimum: str = ""
     default: bool = True
     on_path: bool = True
@@ -111,6 +138,11 @@ class Tool(Row):
     included_with: str = ""
     official: Official | None = None
     build: Annotated[GoBuild | WheelBuild | ScriptBuild, Field(discriminator="kind")]
+
+    @property
+    def programs(self) -> tuple[str, ...]:
+        """The paths of all its programs in its folder."""
+        return (self.executable, *self.companions)
 
     @model_validator(mode="after")
     def _folders_exist(self) -> Self:

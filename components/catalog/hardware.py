@@ -5,10 +5,11 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from components.catalog.prices import LIST_REGION, prices
 from components.workload import Value
 
 DIRECTORY = Path(__file__).parent
@@ -18,13 +19,32 @@ GpuName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$"
 
 VmSizeName = Annotated[str, StringConstraints(pattern=r"^Standard_[A-Za-z0-9_]+$")]
 
+MigProfile = Literal["MIG1g", "MIG2g", "MIG3g", "MIG4g", "MIG7g"]
+"""How Azure names the ways to cut a GPU into instances (MIG)."""
+
+USABLE_SHARE = 0.92
+"""Of a MIG instance's nominal memory, as for a card of which nothing better is known."""
+
+
+class Mig(Value):
+    """What a card gives when it is cut by one profile: how many instances, and what NVIDIA calls each (`1g.10gb`)."""
+
+    instances: int = Field(ge=1, le=7)
+    profile: str = Field(pattern=r"^[1-7]g\.[0-9]+gb$")
+    memory_gib: float = Field(gt=0)
+
+    @property
+    def resource(self) -> str:
+        """The resource under which Kubernetes counts the instances."""
+        return f"nvidia.com/mig-{self.profile}"
+
 
 class Gpu(Value):
     """One NVIDIA GPU, or the fraction of one that a cloud rents as a whole.
 
     `memory_gib` is the size it is sold with, `usable_mib` what a program can allocate of it when nothing else runs.
-    `bandwidth_gb_s` limits the speed of one answer. `mig`: it can be partitioned. `shared`: its memory is the host's.
-    `fraction`: other machines use the rest of the card.
+    `bandwidth_gb_s` limits the speed of one answer. `mig`: the profiles it can be cut by (none: it cannot be).
+    `shared`: its memory is the host's. `fraction`: other machines use the rest of the card.
     """
 
     memory_gib: float = Field(gt=0)
@@ -33,7 +53,7 @@ class Gpu(Value):
     bandwidth_gb_s: int = Field(gt=0)
     bf16: bool
     fp8: bool
-    mig: bool = False
+    mig: dict[MigProfile, Mig] = Field(default_factory=dict)
     shared: bool = False
     fraction: bool = False
 
@@ -43,14 +63,33 @@ class Gpu(Value):
             raise ValueError(f"usable_mib {self.usable_mib} is not below the {self.memory_gib:g} GiB it is sold with")
         return self
 
+    def instance(self, profile: MigProfile) -> Gpu:
+        """One instance of the card when it is cut by a profile, as a GPU of its own. Raises KeyError."""
+        cut = self.mig[profile]
+        share = cut.memory_gib / self.memory_gib
+        return self.model_copy(
+            update={
+                "memory_gib": cut.memory_gib,
+                "usable_mib": int(cut.memory_gib * 1024 * USABLE_SHARE),
+                "bandwidth_gb_s": max(1, int(self.bandwidth_gb_s * share)),
+                "mig": {},
+                "fraction": True,
+            }
+        )
+
 
 class VmSize(Value):
-    """An Azure VM size. `usd_per_hour` orders sizes by price and is no offer; None where no two sources agree."""
+    """An Azure VM size.
+
+    `usd_per_hour` is the list price of one region (prices.toml), so that sizes can be compared; None where it is not
+    known. `temporary_gib` is its local disk, None where it has none or nobody knows.
+    """
 
     gpu: GpuName | None = None
     gpus: int = Field(0, ge=0, le=16)
     vcpus: int = Field(ge=1)
     memory_gib: int = Field(ge=1)
+    temporary_gib: int | None = Field(None, ge=1)
     usd_per_hour: float | None = Field(None, gt=0)
 
     @model_validator(mode="after")
@@ -78,4 +117,8 @@ class Hardware(Value):
 def hardware() -> Hardware:
     """The hardware of this version, read once. Raises ValueError naming the row that is wrong."""
     tables = {name: tomllib.loads((DIRECTORY / f"{name}.toml").read_text()) for name in ("gpus", "vm_sizes")}
-    return Hardware.model_validate(tables)
+    listed = {
+        name: {**row, "usd_per_hour": prices().vm.get(name, {}).get(LIST_REGION)}
+        for name, row in tables["vm_sizes"].items()
+    }
+    return Hardware.model_validate({"gpus": tables["gpus"], "vm_sizes": listed})

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from components.engines.units import Quantity, mebibytes
 from components.footprint import Footprint
@@ -41,6 +41,24 @@ chats, `tool_choice` any other than auto, `roles` others than system, user, assi
 """
 
 
+class Scaling(Value):
+    """Between how many copies an engine runs, as its requests ask for: `min` 0 lets the last one go after
+    `idle_seconds` without any, and whoever then asks is told to try again until one is back.
+    """
+
+    min: int = Field(1, ge=0, le=1000)
+    max: int = Field(ge=1, le=1000)
+    idle_seconds: int = Field(600, ge=60, le=86_400)
+
+    @model_validator(mode="after")
+    def _can_move(self) -> Self:
+        if self.min >= self.max:
+            raise ValueError(
+                f"scaling from {self.min} to {self.max} leaves nothing to decide — raise max, or set replicas instead"
+            )
+        return self
+
+
 class EngineBase(Value, ABC):
     """An engine with one model on a target.
 
@@ -48,7 +66,8 @@ class EngineBase(Value, ABC):
     among the forms the model's weights exist in. `parallel` requests share the model, each with `context_length` tokens
     of its own; further ones wait. `memory` is the hard limit; without it, it is what the model needs.
     `startup` is the time, in seconds, until the first token must have come; `drain` how long, in seconds, a stopping
-    engine lets answers finish.
+    engine lets answers finish. `replicas` is how many copies of it run, on a cluster; `scaling` lets an autoscaler
+    decide that instead.
     """
 
     formats: ClassVar[tuple[Format, ...]]
@@ -66,7 +85,20 @@ class EngineBase(Value, ABC):
     gpus: int = Field(0, ge=0, le=16)
     startup: int = Field(300, ge=30, le=3600)
     drain: int = Field(120, ge=1, le=3600)
+    replicas: int = Field(1, ge=1, le=1000)
+    scaling: Scaling | None = None
     env: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_decides_how_many(self) -> Self:
+        if self.scaling and self.replicas != 1:
+            raise ValueError(f"replicas: {self.replicas} and scaling both say how many copies run — keep one of them")
+        return self
+
+    @property
+    def most_copies(self) -> int:
+        """How many copies of it run at their most."""
+        return self.scaling.max if self.scaling else self.replicas
 
     @property
     def served_name(self) -> str:

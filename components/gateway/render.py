@@ -12,6 +12,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
+from components.gateway.balance import PREFIX_HEADER, prefix_digest, prefix_sources
+from components.gateway.demand import WANTED_SECONDS, demand_path
 from components.gateway.errors import Refusal, quote, refusals
 from components.gateway.fields import BYTES_PER_TOKEN, RULES, rules_for, too_long
 from components.gateway.route import Route, check
@@ -70,21 +72,21 @@ _LOG_FIELDS = (
 
 
 def render(
-    gateway: Gateway, routes: Sequence[Route], resolver: str = DOCKER_RESOLVER, *, called_inside: bool = False
+    gateway: Gateway, routes: Sequence[Route], resolver: str | None = DOCKER_RESOLVER, *, called_inside: bool = False
 ) -> str:
     """haproxy.cfg for HAProxy 2.6 and later.
 
-    `resolver` is the name server, `host:port`, that knows the engines' names; they are looked up again every second,
-    so an engine may be started later than the gateway and may move. GET paths of engines (which carry no model) go
-    to the first route that lists them; `/v1/models` is answered by the gateway. `called_inside`: a workload of the
-    stack calls it as well, by its name and, where the published port has TLS, on PLAIN_PORT. Should a body have two
-    `model` fields, the first decides.
+    `resolver` is the name server, `host:port`, that knows the engines' names, None for those of /etc/resolv.conf; they
+    are looked up again every second, so an engine may be started later than the gateway and may move. GET paths of
+    engines (which carry no model) go to the first route that lists them; `/v1/models` is answered by the gateway.
+    `called_inside`: a workload of the stack calls it as well, by its name and, where the published port has TLS, on
+    PLAIN_PORT. Should a body have two `model` fields, the first decides.
 
     Raises ValueError when there is no route, when two of them have the same name or model, or when `resolver` is no
     address.
     """
     check(routes)
-    if not _RESOLVER.fullmatch(resolver):
+    if resolver is not None and not _RESOLVER.fullmatch(resolver):
         raise ValueError(
             f"'{resolver}' is not a name server's address; give it as host:port, such as {DOCKER_RESOLVER}"
         )
@@ -122,6 +124,12 @@ def render(
         rules=[rule for rule in RULES if not rule.capability],
         rules_for=rules_for,
         too_long=too_long,
+        balance=gateway.balance,
+        prefix_header=PREFIX_HEADER,
+        prefix_sources=prefix_sources(),
+        prefix_digest=prefix_digest(),
+        demand_path=demand_path,
+        wanted_seconds=WANTED_SECONDS,
         bytes_per_token=BYTES_PER_TOKEN,
     )
 

@@ -28,7 +28,8 @@ class Route(Value):
     answered 404. `live` is the path whose 200 says that the engine is not frozen. `lacks` are capabilities
     (components/gateway/fields.py) whose fields are refused, because the engine takes no notice of them. `context` is
     in tokens, and set for an engine that silently drops what does not fit into it. `upstream` is set for an engine
-    that someone else runs.
+    that someone else runs. `addresses` is how many copies the host name may stand for at once. `demand`: an autoscaler
+    reads how much is asked of it.
     """
 
     name: Name
@@ -42,6 +43,8 @@ class Route(Value):
     lacks: tuple[str, ...] = ()
     context: int | None = Field(None, ge=1)
     upstream: Upstream | None = None
+    addresses: int = Field(1, ge=1, le=1001)
+    demand: bool = False
 
     @property
     def models(self) -> tuple[ModelId, ...]:

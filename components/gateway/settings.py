@@ -61,6 +61,9 @@ class Gateway(Value):
     It always asks for an API key. `port` and `bind` are the published port and host address; `hosts` are the names
     clients may call it by (any port); `origins` are the web pages, exact, whose scripts may call it from a browser.
     `memory_mib` and `cpus` are its limits; `drain_seconds` is how long a stopping gateway lets answers finish.
+    `replicas` is how many copies of it run, on a cluster; each counts a key's requests for itself. Of an engine's
+    copies, `balance` leastconn asks the one with the fewest running requests; `prefix` asks the one that has answered
+    a conversation's beginning before, whose work it can use again, unless that one has far more to do than the others.
     """
 
     kind: Literal["haproxy"] = "haproxy"
@@ -74,6 +77,8 @@ class Gateway(Value):
     memory_mib: Annotated[int, BeforeValidator(whole), Field(ge=BASE_MIB + 32)] = 512
     cpus: float = Field(1, gt=0, le=64)
     drain_seconds: Annotated[int, BeforeValidator(positive), Field(le=3600)] = 30
+    replicas: Annotated[int, BeforeValidator(positive), Field(le=100)] = 1
+    balance: Literal["leastconn", "prefix"] = "leastconn"
 
     @property
     def endpoint(self) -> str:

@@ -22,7 +22,7 @@ def workload(
     gateway: Gateway,
     routes: Sequence[Route],
     image: Image,
-    resolver: str = DOCKER_RESOLVER,
+    resolver: str | None = DOCKER_RESOLVER,
     *,
     called_inside: bool = False,
 ) -> Workload:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from components.catalog import catalog
 from components.engines.base import EngineBase
+from components.settings.clusters import clusters
 from components.settings.image_rules import image_problem
 from components.settings.problems import Problem, path_of, unknown
 
@@ -19,13 +20,11 @@ if TYPE_CHECKING:
 SOME_IMAGE = "sha256:" + "0" * 64
 """Stands for any image where a workload is made only to hear whether engine and model fit."""
 
-ON_KUBERNETES = ("vllm", "ollama")
-"""Names whose Service would inject variables that the engine of that name reads as its own settings."""
-
 
 def cross_references(settings: Settings) -> list[Problem]:
     """Every disagreement between the parts of `settings`."""
     found = [*_targets(settings), *_engines(settings), *_served_names(settings), *_images(settings)]
+    found = found or list(clusters(settings))
     # Which models can chat is known only once engines and models fit together.
     return found or list(_webui(settings))
 
@@ -48,14 +47,10 @@ def _engines(settings: Settings) -> Iterator[Problem]:
         target = settings.targets.get(engine.target)
         if target is None:
             yield Problem(path_of((*here, "target")), *unknown("target", engine.target, settings.targets))
-        else:
-            if target.kind != "docker" and name in ON_KUBERNETES:
-                harm = f"name '{name}' makes Kubernetes inject {name.upper()}_PORT, which the engine reads as its own"
-                yield Problem(path_of(here), harm, "choose another name")
-            if isinstance(engine, EngineBase) and engine.gpus > target.gpus:
-                has = f"has {target.gpus}" if target.gpus else "has no GPU"
-                fix = f"set gpus of the target, or gpus: {target.gpus} here"
-                yield Problem(path_of((*here, "gpus")), f"wants {engine.gpus}, and target '{engine.target}' {has}", fix)
+        elif isinstance(engine, EngineBase) and engine.gpus > target.gpus:
+            has = f"has {target.gpus}" if target.gpus else "has no GPU"
+            fix = f"set gpus of the target, or gpus: {target.gpus} here"
+            yield Problem(path_of((*here, "gpus")), f"wants {engine.gpus}, and target '{engine.target}' {has}", fix)
         if not isinstance(engine, EngineBase):
             continue
         for field, control, harm in engine.deviations:

@@ -12,6 +12,7 @@ from components.engines import Engine, External, HostedEngine
 from components.engines.base import EngineBase
 from components.gateway import Gateway
 from components.models import Model, ModelName, Site
+from components.settings.clusters import foreign_images
 from components.settings.cross_references import SOME_IMAGE, cross_references
 from components.settings.image_rules import reference_problem
 from components.settings.kinds import named_kind
@@ -167,9 +168,12 @@ class Settings(Value):
         """One sentence for each part of a valid description that this version cannot deploy."""
         used = {engine.target for engine in self.engines.values()} | {self.gateway.target}
         return [
-            f"target '{name}' ({spec.where}): {reason} — use a docker target on this machine"
-            for name, spec in self.targets.items()
-            if name in used and (reason := spec.undeployable)
+            *(
+                f"target '{name}' ({spec.where}): {reason} — use a docker target on this machine"
+                for name, spec in self.targets.items()
+                if name in used and (reason := spec.undeployable)
+            ),
+            *foreign_images(self),
         ]
 
     def unpinned(self) -> list[str]:

@@ -71,17 +71,18 @@ def of_vm_size(name: str, size: VmSize, known: Hardware | None = None) -> Machin
 
 
 def candidates(target: TargetSpec, engine: EngineBase) -> tuple[Machine, ...]:
-    """The machines of a target an engine could run on, at least one."""
+    """The machines of a target an engine could run on, at least one. Pools have VM sizes (see auto.resolved)."""
     if isinstance(target, Docker):
         return (_docker(target, engine),)
     if isinstance(target, Aks):
-        fitting = [(name, pool) for name, pool in target.pools.items() if (pool.gpus > 0) == (engine.gpus > 0)]
-        if not fitting:
-            which = "with GPUs" if engine.gpus else "without GPUs"
+        # The same pool that the target places it on, so that nothing is judged on nodes where it will not run.
+        name = target.pool_for(engine.gpus)
+        if name is None:
+            which = f"whose nodes have {engine.gpus} GPUs" if engine.gpus > 1 else "with GPUs"
             return (
                 Machine(name=target.where, unknown=(f"{target.where} has no pool {which} — add one to its pools",)),
             )
-        return tuple(_node(name, pool) for name, pool in fitting)
+        return (_node(name, target.pools[name]),)
     missing = "the GPU and memory of its nodes are not described here"
     return (Machine(name=target.where, gpus=target.gpus, unknown=(f"{missing} — compare with kubectl describe node",)),)
 
@@ -111,7 +112,8 @@ def _node(pool_name: str, pool: Pool) -> Machine:
             name=pool.vm_size, gpus=pool.gpus, unknown=(f"{reason} — choose one of {', '.join(hardware().vm_sizes)}",)
         )
     node = of_vm_size(pool.vm_size, size)
-    if pool.gpus > size.gpus:
-        wrong = f"pool '{pool_name}' says gpus: {pool.gpus}, and a {pool.vm_size} has {size.gpus}"
-        return node.model_copy(update={"unknown": (f"{wrong} — set gpus: {size.gpus}",)})
-    return node
+    if pool.mig is None or node.gpu is None or pool.mig_profile is None:
+        return node
+    # An engine gets one instance, whatever the node has: instances of one card cannot work together.
+    name = f"{pool.vm_size} ({pool.mig.profile})"
+    return node.model_copy(update={"name": name, "gpu": node.gpu.instance(pool.mig_profile), "gpus": 1})

@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from components.engines.base import EngineBase
+from components.gateway import Gateway
 from components.models import Model
 from components.sizing.advice import parts_text, summary
+from components.sizing.auto import resolved
 from components.sizing.machine import candidates
 from components.sizing.verdict import Answer, Part, Verdict, judge
 from components.targets.spec import Aks, Docker, TargetSpec
+from components.webui import WebUi
 from components.workload import Value
 
 WORDS = {"vram": "GPU memory", "ram": "main memory", "disk": "disk"}
@@ -25,6 +28,12 @@ class Described(Protocol):
 
     @property
     def targets(self) -> Mapping[str, TargetSpec]: ...
+
+    @property
+    def gateway(self) -> Gateway: ...
+
+    @property
+    def webui(self) -> WebUi | None: ...
 
     def model_of(self, engine: str) -> Model: ...
 
@@ -52,7 +61,8 @@ class Sized(Value):
 
 def size(settings: Described) -> tuple[Sized, ...]:
     """Every engine the stack runs itself. Raises ValueError when a model has no weights for its engine."""
-    return tuple(_one(settings, name) for name in settings.hosted)
+    targets = {name: resolved(settings, name) for name in settings.targets}
+    return tuple(_one(settings, name, targets[engine.target]) for name, engine in settings.hosted.items())
 
 
 def misfits(settings: Described) -> list[str]:
@@ -69,9 +79,8 @@ def cautions(settings: Described) -> list[str]:
     return said
 
 
-def _one(settings: Described, name: str) -> Sized:
+def _one(settings: Described, name: str, target: TargetSpec) -> Sized:
     engine, model = settings.hosted[name], settings.model_of(name)
-    target = settings.targets[engine.target]
     taken = _taken(settings, name) if not isinstance(target, Aks) else 0
     machines = candidates(target, engine)
     if isinstance(target, Docker):

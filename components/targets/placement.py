@@ -1,13 +1,17 @@
-"""What a target is told besides the workload: whose child it becomes, where secrets come from, what is published."""
+"""What a target is told besides the workload: what surrounds it there, whose child it becomes, where secrets come from.
+
+`Surroundings` and `Naming` need no Pulumi, so that a target's decisions can be rendered and tested without it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
-
-import pulumi
+from typing import TYPE_CHECKING, Protocol
 
 from components.workload import Workload
+
+if TYPE_CHECKING:
+    import pulumi
 
 
 class Secrets(Protocol):
@@ -19,34 +23,117 @@ class Secrets(Protocol):
 
 @dataclass(frozen=True)
 class Exposure:
-    """A workload's port on the outside of a target: host address and port."""
+    """A workload's port on the outside of a target: host address and port, and the names clients call it by."""
 
     bind: str
+    port: int
+    hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Caller:
+    """A workload of the stack that opens connections to this one, on `port` (its own without one)."""
+
+    name: str
+    port: int | None = None
+
+
+@dataclass(frozen=True)
+class Outside:
+    """An endpoint outside the target that a workload with `egress` opens connections to: a name or an address."""
+
+    host: str
     port: int
 
 
 @dataclass(frozen=True)
-class Placement:
-    """How one workload is placed: its parent in the resource tree, its secrets, and whether it is exposed.
+class Signal:
+    """Where an autoscaler reads how much is asked of a workload: the number `field` of the JSON that any copy of
+    `workload` answers on `port` at `path`. One copy is right for `per_copy` of it.
+    """
 
+    workload: str
+    port: int
+    path: str
+    field: str
+    per_copy: float
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How many copies of a workload run: always `least`, or between `least` and `most` as `signal` tells.
+
+    `idle_seconds` is how long nothing must have been asked before the last copy goes, where `least` is 0.
+    """
+
+    least: int = 1
+    most: int = 1
+    signal: Signal | None = None
+    idle_seconds: int = 600
+
+    @property
+    def moves(self) -> bool:
+        """Whether an autoscaler decides the number, and nobody else may."""
+        return self.signal is not None and self.least != self.most
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What surrounds a workload where it runs.
+
+    `callers` are the workloads that may open connections to it, and nobody else of the stack may; `calls` says whether
+    it calls workloads of the stack itself, `outside` are the endpoints it calls beyond. `metrics_port` is the port that
+    monitoring and autoscaling read. `other_gpus` are the GPUs that the other workloads of the stack take on the same
+    target at their most.
     `among_engines` False keeps it where only other exposed workloads are: it reaches the gateway and no engine, and
     asks no name server outside.
     """
 
-    parent: pulumi.Resource
-    secrets: Secrets
     exposure: Exposure | None = None
     among_engines: bool = True
+    callers: tuple[Caller, ...] = ()
+    calls: bool = False
+    outside: tuple[Outside, ...] = ()
+    scale: Scale = Scale()
+    metrics_port: int | None = None
+    other_gpus: int = 0
 
 
-class Target(Protocol):
+@dataclass(frozen=True)
+class Placement:
+    """How one workload is placed: its parent in the resource tree, its secrets, and what surrounds it."""
+
+    parent: pulumi.Resource
+    secrets: Secrets
+    around: Surroundings = Surroundings()
+
+
+class Naming(Protocol):
+    """How workloads of a target find each other, and clients the exposed ones."""
+
+    def resolver(self) -> str | None:
+        """The name server, `host:port`, that knows the names of workloads; None for the one of the container's own
+        /etc/resolv.conf.
+        """
+
+    def host_of(self, name: str) -> str:
+        """The name under which the other workloads reach the workload `name`."""
+
+    def addresses_of(self, scale: Scale) -> int:
+        """How many addresses the name of a workload of this scale can stand for at once."""
+
+    def outside(self, exposure: Exposure) -> str:
+        """Host and port by which clients call an exposed workload."""
+
+
+class Target(Naming, Protocol):
     """A place where workloads run."""
 
     def run(self, workload: Workload, at: Placement) -> pulumi.Output[str]:
         """Realise the workload and give its container's or pod set's id. Raises UnsupportedError naming the fix."""
 
-    def resolver(self) -> str:
-        """Address of the name server, `host:port`, that knows the names of workloads on this target."""
+    def address(self, name: str) -> pulumi.Output[str] | None:
+        """The address that an exposed workload was given by a load balancer, for a name server's record; or None."""
 
 
 class UnsupportedError(ValueError):

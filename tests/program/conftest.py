@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pulumi
 import pytest
-from pulumi.runtime.stack import run_pulumi_func
+from pulumi.runtime.settings import get_root_resource
+from pulumi.runtime.stack import Stack, run_pulumi_func
 
 from tests.program.recorder import Recorder
 
@@ -34,15 +35,25 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     # Making a hook registers it with an engine, and under mocks there is none; what hooks do is tested for real.
     monkeypatch.setattr("components.targets.docker.hooks.ResourceHook", lambda name, function: function)
 
-    def run(stack: str = "dev", config: dict[str, str] | None = None, keys: dict[str, str] | None = None) -> Recorder:
-        recorder = Recorder()
+    def run(
+        stack: str = "dev",
+        config: dict[str, str] | None = None,
+        keys: dict[str, str] | None = None,
+        recorder: Recorder | None = None,
+    ) -> Recorder:
+        recorder = recorder or Recorder()
         pulumi.runtime.set_mocks(recorder, project="slm", stack=stack, preview=False)
         values = {"slm:images": json.dumps(IMAGES), "slm:apiKeys": json.dumps(KEYS if keys is None else keys)}
-        pulumi.runtime.set_all_config({**values, **(config or {})}, ["slm:apiKeys", "slm:webuiSecrets"])
+        pulumi.runtime.set_all_config(
+            {**values, **(config or {})}, ["slm:apiKeys", "slm:webuiSecrets", "slm:cert", "slm:cert-key"]
+        )
 
         async def program() -> None:
             pulumi.runtime.register_stack_transformation(recorder.transform)
             runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
+            stack = get_root_resource()
+            assert isinstance(stack, Stack)
+            recorder.outputs |= stack.outputs
 
         loop.run_until_complete(run_pulumi_func(program))
         return recorder

@@ -27,11 +27,15 @@ class Seen:
 
 @dataclass
 class Recorder(Mocks):
-    """Answers every registration with its own inputs and keeps them; `seen` comes from a stack transformation."""
+    """Answers every registration with its own inputs and keeps them; `seen` comes from a stack transformation.
+
+    `outputs` are those of the stack, plain or as Outputs.
+    """
 
     inputs: dict[str, dict[str, Any]] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     seen: list[Seen] = field(default_factory=list)
+    outputs: dict[str, Any] = field(default_factory=dict)
 
     def new_resource(self, args: MockResourceArgs) -> tuple[str | None, dict[Any, Any]]:
         self.inputs[args.name] = dict(args.inputs)

@@ -8,6 +8,7 @@ from collections import Counter
 import pulumi
 import pytest
 
+from tests.program.aks_recorder import AksRecorder
 from tests.program.conftest import IMAGES, KEYS, Run
 from tests.program.recorder import Recorder, is_secret
 
@@ -117,10 +118,33 @@ def test_bad_configuration_ends_the_program_with_a_sentence(run_program: Run) ->
         run_program(config={"slm:target": "{}"})
 
 
-@pytest.mark.parametrize("stack", ["prod", "edge"])
-def test_targets_that_are_not_built_yet_say_so(run_program: Run, stack: str) -> None:
+def test_a_target_that_is_not_built_yet_says_so(run_program: Run) -> None:
     with pytest.raises(pulumi.RunError, match="cannot be deployed"):
-        run_program(stack)
+        run_program("edge")
+
+
+def test_images_of_this_machine_are_refused_where_nodes_pull_from_a_registry(run_program: Run) -> None:
+    with pytest.raises(pulumi.RunError, match="image 'fetch' is known to this machine's Docker engine only"):
+        run_program("prod")
+
+
+def test_the_committed_production_stack_is_declared_whole(run_program: Run) -> None:
+    images = {"fetch": f"docker.io/slm/fetch:1@sha256:{'f' * 64}"}
+    recorder = run_program("prod", {"slm:images": json.dumps(images)}, recorder=AksRecorder())
+    assert {s.type for s in recorder.seen if s.is_component} >= {
+        "slm:target:aks",
+        "slm:target:kubernetes",
+        "slm:engine:ollama",
+        "slm:gateway:haproxy",
+    }
+    spec = recorder.inputs["chat-deployment"]["spec"]["template"]["spec"]
+    assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
+    assert recorder.types["gateway-vault"] == "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass"
+    assert not [n for n, t in recorder.types.items() if t.endswith(":Secret") and t.startswith("kubernetes")]
+    assert recorder.outputs["endpoint"] == "https://slm.example.com:8080/v1"
+    for seen in recorder.seen:
+        if not seen.is_component and not seen.is_provider:
+            assert seen.options.provider is not None, f"{seen.name} would use a default provider"
 
 
 def test_an_engine_with_gpus_asks_the_docker_engine_for_that_many(run_program: Run) -> None:

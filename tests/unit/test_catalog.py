@@ -182,10 +182,11 @@ def test_gated_models_ask_for_a_token_where_their_makers_do() -> None:
 
 
 def test_prices_are_there_only_with_their_source() -> None:
-    text = (DIRECTORY / "vm_sizes.toml").read_text()
-    assert "third parties' tables agree" in text
+    text = (DIRECTORY / "prices.toml").read_text()
+    assert "github.com/Azure/karpenter-provider-azure" in text
+    assert "read = " in text
+    assert "usd_per_hour" not in (DIRECTORY / "vm_sizes.toml").read_text(), "a price is written once"
     assert any(size.usd_per_hour for size in hardware().vm_sizes.values())
-    assert any(size.usd_per_hour is None for size in hardware().vm_sizes.values())
 
 
 def test_gpus_of_the_catalogue_are_those_people_have() -> None:

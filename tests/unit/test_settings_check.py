@@ -30,11 +30,11 @@ def write(directory: Path, stack: str, change: dict[str, Any], **document: Any) 
     (directory / f"Pulumi.{stack}.yaml").write_text(text)
 
 
-@pytest.mark.parametrize(("stack", "code"), [("dev", 0), ("prod", 1), ("edge", 1)])
-def test_the_committed_stacks_print_their_table_and_one_verdict(stack: str, code: int) -> None:
+@pytest.mark.parametrize(("stack", "code", "scheme"), [("dev", 0, "http"), ("prod", 0, "https"), ("edge", 1, "http")])
+def test_the_committed_stacks_print_their_table_and_one_verdict(stack: str, code: int, scheme: str) -> None:
     found, text = outcome(stack, PROJECT)
     assert found == code
-    for word in ("engine chat", "ollama", "sources", "memory", "haproxy", "gateway: http://127.0.0.1:8080"):
+    for word in ("engine chat", "ollama", "sources", "memory", "haproxy", f"gateway: {scheme}://127.0.0.1:8080"):
         assert word in text
     assert text.count("deployable: ") == 1
 

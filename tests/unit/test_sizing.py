@@ -67,7 +67,7 @@ def test_a_misfit_says_what_fits_instead_and_what_else_helps() -> None:
     assert text.startswith("fits 2")
     for part in ("k context on Standard_NC4as_T4_v3, not 32k (context_length: ", "parallel: ", "kv_cache_type: q8_0"):
         assert part in text
-    assert "vm_size: Standard_NC24ads_A100_v4 (1 x A100-80, about 3.67 USD an hour)" in text
+    assert "vm_size: Standard_NV36ads_A10_v5 (1 x A10, about 3.20 USD an hour)" in text
     assert "gpus: 0 (on the CPU, much slower)" in text
 
 
@@ -308,28 +308,47 @@ def test_a_docker_host_with_an_impossible_gpu_is_refused(settings: dict[str, Any
         Docker(**settings)
 
 
+SYSTEM = {"mode": "system", "vm_size": "Standard_D4ads_v5", "min_nodes": 1}
+
+
 def aks(**pools: dict[str, Any]) -> Aks:
-    return Aks.model_validate({"kind": "aks", "location": "westeurope", "pools": pools})
+    general = {"vm_size": "Standard_D4as_v5"}
+    every = {"system": SYSTEM, "general": general, **pools}
+    return Aks.model_validate({"kind": "aks", "location": "westeurope", "pools": every})
 
 
-def test_an_engine_goes_to_a_pool_that_suits_it() -> None:
-    target = aks(system={"vm_size": "Standard_D4as_v5"}, gpu={"vm_size": T4, "gpus": 1})
+def test_an_engine_is_judged_on_the_pool_that_the_target_places_it_on() -> None:
+    target = aks(
+        gpu={"vm_size": T4, "gpus": 1},
+        pair={"vm_size": "Standard_NC48ads_A100_v4", "gpus": 2},
+        late={"vm_size": "auto"},
+    )
     assert [machine.name for machine in candidates(target, ollama())] == [T4]
+    assert [machine.name for machine in candidates(target, ollama(gpus=2))] == ["Standard_NC48ads_A100_v4"]
     assert [machine.name for machine in candidates(target, ollama(gpus=0))] == ["Standard_D4as_v5"]
-    (none,) = candidates(aks(system={"vm_size": "Standard_D4as_v5"}), ollama())
+    (none,) = candidates(aks(), ollama())
     assert "no pool with GPUs" in none.unknown[0]
     assert judged(ollama(), none).answer == "misfit"
+    (few,) = candidates(aks(gpu={"vm_size": T4, "gpus": 1}), ollama(gpus=2))
+    assert "no pool whose nodes have 2 GPUs" in few.unknown[0]
 
 
 def test_an_unknown_size_is_said_and_not_guessed() -> None:
-    (machine,) = candidates(aks(gpu={"vm_size": "Standard_NC6s_v3", "gpus": 1}), ollama())
-    assert "vm_size Standard_NC6s_v3 of pool 'gpu' is not in the catalogue" in machine.unknown[0]
-    assert judged(ollama(), machine).answer == "unknown"
+    (machine,) = candidates(aks(general={"vm_size": "Standard_E96as_v9"}), ollama(gpus=0))
+    assert "vm_size Standard_E96as_v9 of pool 'general' is not in the catalogue" in machine.unknown[0]
+    assert judged(ollama(gpus=0), machine).answer == "unknown"
 
 
-def test_a_pool_that_says_more_gpus_than_its_size_has_is_told() -> None:
-    (machine,) = candidates(aks(gpu={"vm_size": T4, "gpus": 4}), ollama())
-    assert machine.unknown == (f"pool 'gpu' says gpus: 4, and a {T4} has 1 — set gpus: 1",)
+def test_an_engine_on_a_cut_gpu_is_judged_by_one_instance_of_it() -> None:
+    a100 = "Standard_NC24ads_A100_v4"
+    (machine,) = candidates(aks(gpu={"vm_size": a100, "gpus": 1, "mig_profile": "MIG1g"}), ollama())
+    assert (machine.name, machine.gpus) == (f"{a100} (1g.10gb)", 1)
+    assert machine.gpu is not None
+    assert machine.gpu.usable_mib == 9_420
+    assert judged(ollama(context_length=16_384), machine).answer == "misfit"
+    assert judged(ollama(context_length=16_384), vm(a100)).answer == "fit"
+    (machine,) = candidates(aks(gpu={"vm_size": a100, "gpus": 1, "mig_profile": "MIG1g"}), ollama(gpus=2))
+    assert any("wants 2 GPUs" in reason for reason in judged(ollama(gpus=2), machine).reasons)
 
 
 def test_of_a_cluster_that_exists_nothing_is_known() -> None:

@@ -157,6 +157,37 @@ def test_it_becomes_the_command_so_that_signals_and_exit_codes_are_the_commands(
     assert became == [[python, "-m", "tools", "run", "--tools", "--", "python", "-m", "ops", "up"]]
 
 
+def test_a_rehearsal_is_asked_for_as_tools_and_engine_are(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    became: list[list[str]] = []
+    monkeypatch.setattr(bootstrap.os, "execv", lambda path, command: became.append(command))
+    monkeypatch.chdir(checkout)
+    bootstrap.main(["--tools", "--rehearsal", "--", "true"])
+    assert became[0][1:] == ["-m", "tools", "run", "--tools", "--rehearsal", "--", "true"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([], []),
+        (["--tools"], [command_line.Installer().default]),
+        (["--rehearsal"], [command_line.Installer().group("rehearsal")]),
+        (
+            ["--tools", "--rehearsal"],
+            [[*command_line.Installer().default, *command_line.Installer().group("rehearsal")]],
+        ),
+    ],
+    ids=["neither", "tools", "rehearsal", "both"],
+)
+def test_what_is_asked_for_is_installed_in_one_go(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], expected: list[list[str]]
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(command_line.Installer, "ensure", lambda self, names: asked.append(list(names)))
+    monkeypatch.setattr(sys, "argv", ["tools", "run", *options])
+    assert command_line.main() == 0
+    assert asked == expected
+
+
 def test_an_interrupt_ends_with_130_and_says_how_to_go_on(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

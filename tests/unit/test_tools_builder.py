@@ -71,7 +71,12 @@ def test_neither_download_nor_go_is_one_screen_with_every_way_out(
     with pytest.raises(ToolError) as told:
         _ = builder.go
     text = str(told.value)
-    for part in ("publishers cannot be reached", "HTTPS_PROXY", "Go 1.25.11 or newer on PATH", "pip config set"):
+    for part in (
+        "publishers cannot be reached",
+        "HTTPS_PROXY",
+        f"Go {load()['go'].minimum} or newer on PATH",
+        "pip config set",
+    ):
         assert part in text
     assert len(text.splitlines()) < 15
 
@@ -112,6 +117,36 @@ def test_a_build_that_does_not_make_its_program_is_an_error(
     monkeypatch.setattr(processes, "run", lambda *_, **__: "")
     with pytest.raises(ToolError, match="ended without tool"):
         builder.build(a_tool(), tmp_path, lambda note: None)
+
+
+def test_a_build_that_does_not_make_one_of_its_programs_names_it(
+    builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "run", lambda *_, **__: "")
+    (tmp_path / "tool").touch(mode=0o755)
+    with pytest.raises(ToolError, match="ended without companion"):
+        builder.build(a_tool(companions=["companion"]), tmp_path, lambda note: None)
+
+
+def test_several_programs_of_a_module_are_compiled_in_one_run(
+    builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: object) -> str:
+        commands.append(command[1:])
+        for name in ("kube-apiserver", "kube-controller-manager", "kube-scheduler"):
+            (target / name).touch(mode=0o755)
+        return ""
+
+    monkeypatch.setattr(processes, "run", run)
+    target = tmp_path / "target"
+    target.mkdir()
+    builder.build(load()["kubernetes"], target, lambda note: None)
+    assert len(commands) == 1
+    packages = [f"k8s.io/kubernetes/cmd/{name}" for name in load()["kubernetes"].programs]
+    assert commands[0][-5:] == ["-o", f"{target}/", *packages]
+    assert "-X k8s.io/component-base/version.gitMinor=37" in " ".join(commands[0])
 
 
 def test_a_script_that_lacks_a_program_names_it(

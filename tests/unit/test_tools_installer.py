@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -76,6 +78,50 @@ def test_the_publishers_download_is_taken_where_it_can_be_reached(
     assert built == []
     assert os.access(installer.programs / "tool", os.X_OK)
     assert list((installer.cache / "partial").iterdir()) == [], "the archive is not kept once it is unpacked"
+
+
+def several(url: str, **columns: object) -> Tool:
+    """A tool of two programs, which its publisher offers each by itself."""
+    official = {"programs": [f"{url}/{{version}}/{{program}}"], "checksums": [f"{url}/{{version}}/{{program}}.sha256"]}
+    return a_tool(companions=["other"], official=official, **columns)
+
+
+def test_programs_that_are_published_alone_lie_in_one_folder(site: Publisher, make: Make, built: list[str]) -> None:
+    for name in ("tool", "other"):
+        content = f"#!/bin/sh\necho {name}\n".encode()
+        site.files[f"/1.2.3/{name}"] = content
+        site.files[f"/1.2.3/{name}.sha256"] = hashlib.sha256(content).hexdigest().encode()
+    installer = make(several(site.url))
+    installer.ensure()
+    assert built == []
+    for name in ("tool", "other"):
+        assert subprocess.run([installer.folder("tool") / name], capture_output=True, text=True).stdout == f"{name}\n"
+    assert list((installer.cache / "partial").iterdir()) == []
+
+
+def test_a_program_that_is_not_published_makes_the_whole_tool_be_built(site: Publisher, make: Make) -> None:
+    asked: list[str] = []
+
+    def build(self: Builder, tool: Tool, target: Path, note: object) -> None:
+        asked.append(tool.name)
+
+    site.files["/1.2.3/tool"] = b"one"
+    site.files["/1.2.3/tool.sha256"] = hashlib.sha256(b"one").hexdigest().encode()
+    installer = make(several(site.url))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Builder, "build", build)
+        installer.ensure()
+    assert asked == ["tool"]
+    assert "answers 404" in shown(installer)
+
+
+def test_a_group_is_installed_when_it_is_asked_for_and_not_before(make: Make, built: list[str]) -> None:
+    installer = make(a_tool(), a_tool(name="extra", group="rehearsal", default=False, on_path=False))
+    installer.ensure()
+    assert built == ["tool"]
+    assert installer.group("rehearsal") == ["extra"]
+    installer.ensure(installer.group("rehearsal"))
+    assert built == ["tool", "extra"]
 
 
 def test_without_the_publisher_the_tool_is_built_and_the_reason_said(make: Make, built: list[str]) -> None:

@@ -82,6 +82,59 @@ def test_the_go_that_is_asked_for_is_new_enough_for_every_module() -> None:
         assert at_least(go.minimum, line.group(1)), f"{path} needs Go {line.group(1)}"
 
 
+def test_the_rehearsal_needs_a_control_plane_and_no_deployment_does() -> None:
+    group = [t for t in load().values() if t.group == "rehearsal"]
+    assert [t.name for t in group] == ["kubernetes", "etcd", "kwok", "pss-evaluator", "kubeconform"]
+    assert not any(t.default or t.on_path for t in group)
+    assert load()["kubernetes"].programs == ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
+
+
+def test_the_rehearsals_programs_are_built_of_the_versions_the_table_names() -> None:
+    table = load()
+    for name, module in (
+        ("kubernetes", "k8s.io/kubernetes"),
+        ("etcd", "go.etcd.io/etcd/server/v3"),
+        ("kwok", "sigs.k8s.io/kwok"),
+        ("pss-evaluator", "k8s.io/pod-security-admission"),
+        ("kubeconform", "github.com/yannh/kubeconform"),
+    ):
+        assert required(table[name], module) == table[name].version, name
+
+
+def test_every_module_that_kubernetes_keeps_in_its_own_repository_is_of_its_version() -> None:
+    kubernetes = load()["kubernetes"]
+    text = (BUILD_FOLDERS / "kubernetes" / "go.mod").read_text()
+    replaced = re.findall(r"^\s(k8s\.io/\S+) => (k8s\.io/\S+) v0\.(\S+)$", text, re.MULTILINE)
+    assert len(replaced) > 30
+    assert {(old == new, version) for old, new, version in replaced} == {(True, kubernetes.version.split(".", 1)[1])}
+
+
+def test_the_pod_security_checks_are_those_of_the_api_server() -> None:
+    minor = load()["kubernetes"].version.split(".", 1)[1]
+    assert load()["pss-evaluator"].version == f"0.{minor}"
+
+
+def test_a_program_that_is_published_alone_has_its_own_url_and_checksum() -> None:
+    kubernetes = load()["kubernetes"]
+    assert kubernetes.official
+    for templates, end in ((kubernetes.official.programs, ""), (kubernetes.official.checksums, ".sha256")):
+        assert kubernetes.official.urls(templates, "1.2.3", LINUX, "kube-scheduler") == [
+            f"https://dl.k8s.io/release/v1.2.3/bin/linux/amd64/kube-scheduler{end}"
+        ]
+
+
+def test_the_top_folder_of_an_archive_may_name_version_and_platform() -> None:
+    etcd = load()["etcd"].official
+    assert etcd
+    assert etcd.top_folder("3.7.3", LINUX) == "etcd-v3.7.3-linux-amd64"
+
+
+@pytest.mark.parametrize("urls", [{}, {"archives": ["https://a.example/a"], "programs": ["https://a.example/b"]}])
+def test_a_publisher_offers_an_archive_or_programs(urls: dict[str, list[str]]) -> None:
+    with pytest.raises(ValidationError, match="either `archives` or `programs`"):
+        a_tool(official={"checksums": ["https://a.example/sums"], **urls})
+
+
 def test_a_script_exists_and_builds_the_version_of_its_row() -> None:
     for tool in load().values():
         if isinstance(tool.build, ScriptBuild):
@@ -114,7 +167,9 @@ def test_the_recipe_is_another_on_another_platform() -> None:
 
 
 def test_the_recipe_stays_when_only_words_about_the_tool_change() -> None:
-    assert a_tool().recipe(LINUX) == a_tool(purpose="something else", default=False, minimum="1.0").recipe(LINUX)
+    assert a_tool().recipe(LINUX) == a_tool(
+        purpose="something else", default=False, group="rehearsal", minimum="1.0"
+    ).recipe(LINUX)
 
 
 def test_the_recipe_changes_with_every_file_of_its_build_folder(

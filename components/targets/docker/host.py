@@ -16,7 +16,7 @@ from components.targets.docker.container import Names, mounts, service_arguments
 from components.targets.docker.daemon import Daemon
 from components.targets.docker.hooks import Hooks
 from components.targets.docker.provider_traps import REPLACE_ON_CHANGES
-from components.targets.placement import Placement
+from components.targets.placement import Exposure, Placement, Scale
 from components.targets.spec import Docker
 from components.workload import FILES_DIRECTORY, Volume, Workload
 
@@ -42,14 +42,32 @@ class DockerHost(pulumi.ComponentResource):
         """Docker's embedded name server, the same in every container of a user-defined network."""
         return DOCKER_RESOLVER
 
+    def host_of(self, name: str) -> str:
+        """Docker's name server knows a container by its workload's name."""
+        return name
+
+    def addresses_of(self, scale: Scale) -> int:
+        """One container for one workload."""
+        return 1
+
+    def outside(self, exposure: Exposure) -> str:
+        """The address and port it is published on."""
+        host = f"[{exposure.bind}]" if ":" in exposure.bind else exposure.bind
+        return f"{host}:{exposure.port}"
+
+    def address(self, name: str) -> None:
+        """A published port is on the host's own addresses, which everybody knows."""
+        return
+
     def run(self, workload: Workload, at: Placement) -> Output[str]:
         """Realise a service; gives the id of its container once it is healthy."""
+        around = at.around
         options = ResourceOptions(parent=at.parent, provider=self._provider)
         image = self._image(workload, options)
         volumes = [self._volume(v, workload, at) for v in workload.volumes]
         files = self._files(workload, image, at)
-        networks = [self._attached(self._internal, workload)] if at.among_engines else []
-        if at.exposure:
+        networks = [self._attached(self._internal, workload)] if around.among_engines else []
+        if around.exposure:
             networks.append(self._attached(self._published, workload))
         if workload.egress:
             networks.append(self._attached(self._egress, workload))
@@ -64,12 +82,14 @@ class DockerHost(pulumi.ComponentResource):
                 for m in mounts(workload, self.names)
             ],
             ports=[
-                docker.ContainerPortArgs(internal=workload.port or 0, external=at.exposure.port, ip=at.exposure.bind)
+                docker.ContainerPortArgs(
+                    internal=workload.port or 0, external=around.exposure.port, ip=around.exposure.bind
+                )
             ]
-            if at.exposure
+            if around.exposure
             else None,
             # Docker's own name server still knows the stack's names; the rest of the world would be asked for here.
-            dns=None if at.among_engines else ["127.0.0.1"],
+            dns=None if around.among_engines else ["127.0.0.1"],
             # The provider has no input for the pids limit, so the label is what makes a change of it a difference.
             labels=self._labels(workload, {"slm.pids": str(workload.resources.pids)}),
             # Docker Desktop knows this name by itself; elsewhere whoever may go out finds the host by it as well.

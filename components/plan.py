@@ -1,0 +1,111 @@
+"""What of a stack runs where, and what surrounds it there: each workload with the facts its target needs (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from components.engines import External
+from components.gateway import INTERNAL_PORT, PLAIN_PORT, Route, demand_path, inside_url
+from components.gateway import NAME as GATEWAY
+from components.gateway import workload as gateway_workload
+from components.routes import route_of, route_outside
+from components.settings import Settings
+from components.targets.placement import Caller, Exposure, Naming, Outside, Scale, Signal, Surroundings
+from components.webui.workload import NAME as WEBUI
+from components.webui.workload import workload as webui_workload
+from components.workload import Workload
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A workload, the target it runs on, and what surrounds it there."""
+
+    target: str
+    workload: Workload
+    around: Surroundings
+
+
+def scale_of(settings: Settings, name: str) -> Scale:
+    """How many copies of a hosted engine run.
+
+    The gateway holds the queue of all of them, so it knows what is asked: a copy has enough to do with as many requests
+    as it works on at once. Each copy of the gateway sees its share of them.
+    """
+    engine = settings.hosted[name]
+    if engine.scaling is None:
+        return Scale(engine.replicas, engine.replicas)
+    signal = Signal(GATEWAY, INTERNAL_PORT, demand_path(name), "demand", engine.concurrency / settings.gateway.replicas)
+    return Scale(engine.scaling.min, engine.scaling.max, signal, engine.scaling.idle_seconds)
+
+
+def route(settings: Settings, name: str, naming: Naming) -> Route:
+    """The gateway's way to the engine `name`, whoever runs it."""
+    engine = settings.engines[name]
+    if isinstance(engine, External):
+        return route_outside(name, engine)
+    return route_of(name, settings.hosted[name], settings.model_of(name), naming, scale_of(settings, name))
+
+
+def engine(settings: Settings, name: str) -> Planned:
+    """A hosted engine: the gateway calls it, and nobody else."""
+    own = settings.hosted[name]
+    others = sum(
+        other.gpus * other.most_copies
+        for key, other in settings.hosted.items()
+        if key != name and other.target == own.target
+    )
+    around = Surroundings(callers=(Caller(GATEWAY),), scale=scale_of(settings, name), other_gpus=others)
+    return Planned(own.target, settings.workload_of(name), around)
+
+
+def gateway(settings: Settings, routes: Sequence[Route], naming: Naming) -> Planned:
+    """The way in: it calls every engine, and the chat page calls it."""
+    own = settings.gateway
+    workload = gateway_workload(
+        own,
+        routes,
+        settings.images["haproxy"],
+        resolver=naming.resolver(),
+        called_inside=settings.webui is not None,
+    )
+    around = Surroundings(
+        exposure=_exposure(settings),
+        callers=(Caller(WEBUI, PLAIN_PORT if own.tls else None),) if settings.webui else (),
+        calls=True,
+        outside=tuple(Outside(r.host, r.port) for r in routes if r.upstream),
+        scale=Scale(own.replicas, own.replicas),
+        metrics_port=INTERNAL_PORT if any(r.demand for r in routes) else None,
+    )
+    return Planned(own.target, workload, around)
+
+
+def endpoint(settings: Settings, naming: Naming) -> str:
+    """The base URL by which clients call the gateway."""
+    return f"{'https' if settings.gateway.tls else 'http'}://{naming.outside(_exposure(settings))}/v1"
+
+
+def _exposure(settings: Settings) -> Exposure:
+    own = settings.gateway
+    return Exposure(own.bind, own.port, own.hosts)
+
+
+def webui(settings: Settings) -> Planned:
+    """The chat page: it calls the gateway and no engine. Raises ValueError for a stack without one."""
+    page = settings.webui
+    if page is None:
+        raise ValueError("the stack has no webui")
+    model = page.model or settings.chat_models()[0]
+    workload = webui_workload(page, inside_url(settings.gateway), model, settings.images["webui"])
+    around = Surroundings(exposure=Exposure(page.bind, page.port), among_engines=False, calls=True)
+    return Planned(page.target, workload, around)
+
+
+def plan(settings: Settings, naming: Mapping[str, Naming]) -> Iterator[Planned]:
+    """Everything a stack runs, in the order it is deployed. `naming` is of each target by its name."""
+    for name in settings.hosted:
+        yield engine(settings, name)
+    here = naming[settings.gateway.target]
+    yield gateway(settings, [route(settings, name, here) for name in settings.engines], here)
+    if settings.webui:
+        yield webui(settings)

@@ -1,0 +1,172 @@
+"""What a description must say differently where it runs on a cluster, and what only a cluster can do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from components.engines import External
+from components.engines.base import EngineBase
+from components.engines.external import HOST_GATEWAY
+from components.model_sources import PathSource
+from components.settings.problems import Problem, path_of
+from components.targets.kubernetes.names import is_loopback
+from components.targets.spec import Aks, Docker, Kubernetes, Pool
+from components.targets.spec.kubernetes import ClusterPool
+
+if TYPE_CHECKING:
+    from components.settings.model import Settings
+
+SERVICE_VARIABLES = ("vllm", "ollama")
+"""Names whose Service would inject variables that the engine of that name reads as its own settings."""
+
+LOOPBACK = "127.0.0.1"
+
+
+def clusters(settings: Settings) -> Iterator[Problem]:
+    """Every disagreement between engines, gateway and chat page and the kind of target they are on."""
+    for name, engine in settings.engines.items():
+        target = settings.targets.get(engine.target)
+        if isinstance(target, Docker):
+            yield from _on_docker(name, engine)
+        elif target is not None:
+            yield from _on_cluster(settings, name, engine, target)
+    yield from _way_in(settings)
+
+
+def _on_docker(name: str, engine: EngineBase | External) -> Iterator[Problem]:
+    if isinstance(engine, EngineBase):
+        harm = f"a Docker engine runs one copy, and target '{engine.target}' is one"
+        fix = "remove it, or use a cluster (kind kubernetes or aks)"
+        if engine.replicas > 1:
+            yield Problem(path_of(("engines", name, "replicas")), f"wants {engine.replicas}: {harm}", fix)
+        if engine.scaling:
+            yield Problem(path_of(("engines", name, "scaling")), harm, fix)
+
+
+def _on_cluster(
+    settings: Settings, name: str, engine: EngineBase | External, target: Kubernetes | Aks
+) -> Iterator[Problem]:
+    here = ("engines", name)
+    if name in SERVICE_VARIABLES:
+        harm = f"name '{name}' makes Kubernetes inject {name.upper()}_PORT, which the engine reads as its own"
+        yield Problem(path_of(here), harm, "choose another name")
+    if isinstance(engine, External):
+        if engine.host == HOST_GATEWAY:
+            harm = f"{HOST_GATEWAY} is a container's own machine, and on a cluster that is any node"
+            yield Problem(path_of((*here, "url")), harm, "give the endpoint's own address")
+        return
+    yield from _copies(settings, name, engine, target)
+    model = settings.models.get(engine.model)
+    if model is not None and _only_from_here(settings, name):
+        harm = "its weights come from a path of this machine only, and nothing copies them onto a cluster"
+        yield Problem(path_of((*here, "model")), harm, "add a source that a job can fetch from")
+
+
+def _only_from_here(settings: Settings, name: str) -> bool:
+    engine = settings.hosted[name]
+    try:
+        key, _ = engine.weights_of(settings.models[engine.model])
+        origin = settings.models[engine.model].origin_of(key)
+    except ValueError:  # told by whoever makes the workload
+        return False
+    return all(isinstance(source, PathSource) for source in origin.sources)
+
+
+def _copies(settings: Settings, name: str, engine: EngineBase, target: Kubernetes | Aks) -> Iterator[Problem]:
+    here, most = ("engines", name), engine.most_copies
+    field = "scaling" if engine.scaling else "replicas"
+    if engine.gpus:
+        wants, allows, pool = _demand(settings, engine, target)
+        if allows is not None and wants > allows:
+            what = f"needs {wants} GPUs with the engines before it, pool '{pool}' allows {allows}"
+            yield Problem(
+                path_of((*here, field if most > 1 else "gpus")), what, "lower it, or raise the pool's max_nodes"
+            )
+    if most > 1 and _one_node_at_a_time(target) and _nodes(target, engine.gpus) != 1:
+        harm = f"{most} copies, and the volume of the weights can be mounted by one node at a time"
+        fix = "storage: files" if isinstance(target, Aks) else "storage_access: ReadWriteMany, with a class that can"
+        yield Problem(path_of((*here, field)), harm, f"set {fix}, on the target, or run one copy")
+    no_keda = isinstance(target, Kubernetes) and target.keda_namespace is None
+    if engine.scaling and no_keda and (engine.gpus or engine.scaling.min == 0):
+        harm = "without KEDA nothing sees how busy a GPU is or starts a first copy, and the target names none"
+        yield Problem(path_of((*here, "scaling")), harm, "install KEDA and set keda_namespace, or use replicas")
+
+
+def _demand(settings: Settings, engine: EngineBase, target: Kubernetes | Aks) -> tuple[int, int | None, str]:
+    """GPUs that the engines of its pool want up to this one, those the pool has, and the pool's name."""
+    name = target.pool_for(engine.gpus)
+    if name is None:
+        return 0, None, ""
+    wants = 0
+    for other in settings.hosted.values():
+        if other.target == engine.target and other.gpus and target.pool_for(other.gpus) == name:
+            wants += other.gpus * other.most_copies
+        if other is engine:
+            break
+    pool = _pools(target)[name]
+    return wants, None if pool.max_nodes is None else pool.offered * pool.max_nodes, name
+
+
+def _pools(target: Kubernetes | Aks) -> dict[str, Pool | ClusterPool]:
+    return dict(target.all_pools if isinstance(target, Kubernetes) else target.pools)
+
+
+def _nodes(target: Kubernetes | Aks, gpus: int) -> int | None:
+    name = target.pool_for(gpus)
+    return _pools(target)[name].max_nodes if name else None
+
+
+def _one_node_at_a_time(target: Kubernetes | Aks) -> bool:
+    return target.storage == "disk" if isinstance(target, Aks) else target.storage_access == "ReadWriteOnce"
+
+
+def _way_in(settings: Settings) -> Iterator[Problem]:
+    gateway, webui = settings.gateway, settings.webui
+    target = settings.targets.get(gateway.target)
+    if target is None:
+        return
+    if isinstance(target, Docker):
+        if gateway.replicas > 1:
+            harm = f"a Docker engine runs one copy, and target '{gateway.target}' is one"
+            yield Problem(
+                path_of(("gateway", "replicas")), harm, "remove it, or use a cluster (kind kubernetes or aks)"
+            )
+        return
+    for what, part in (("gateway", gateway), ("webui", webui)):
+        if part is not None and part.bind != LOOPBACK:
+            harm = f"{part.bind} is an address of one machine, and the cluster decides which node it runs on"
+            yield Problem(path_of((what, "bind")), harm, "remove it; exposure of the target says who may call")
+    if target.exposure == "none":
+        return
+    if gateway.tls is None:
+        harm = f"exposure {target.exposure}: other machines reach it, and keys and prompts could be read on the way"
+        yield Problem(path_of(("gateway", "tls")), harm, "TLS is required: tls with certificate and key")
+    if all(is_loopback(host) for host in gateway.hosts):
+        harm = "clients call it by a name that is not in its list, and would be refused"
+        yield Problem(path_of(("gateway", "hosts")), harm, "add the name that leads to its load balancer")
+    if webui is not None and (webui.tls is None or webui.url is None):
+        harm = f"exposure {target.exposure}: other machines reach it, and passwords and chats could be read on the way"
+        yield Problem(path_of(("webui", "tls")), harm, "TLS is required: tls with certificate and key, and url")
+    if webui is not None and webui.sign_up:
+        harm = "whoever reaches the page could fill it with accounts: refused"
+        yield Problem(path_of(("webui", "sign_up")), harm, "remove sign_up and let the administrator add people")
+
+
+def foreign_images(settings: Settings) -> Iterator[str]:
+    """One sentence for each image that a cluster cannot pull, because only this machine's Docker engine has it."""
+    on_clusters = {t for t, spec in settings.targets.items() if not isinstance(spec, Docker)}
+    roles: set[str] = set()
+    for name, engine in settings.hosted.items():
+        if engine.target in on_clusters:
+            roles |= set(engine.roles(settings.model_of(name)))
+    if settings.gateway.target in on_clusters:
+        roles.add(settings.gateway.kind)
+    if settings.webui and settings.webui.target in on_clusters:
+        roles.add("webui")
+    for role in sorted(roles):
+        if settings.images.get(role, "").startswith("sha256:"):
+            yield (
+                f"image '{role}' is known to this machine's Docker engine only, and nodes of a cluster pull from a"
+                f" registry — push it there and name it by its digest: slm:images.{role}"
+            )

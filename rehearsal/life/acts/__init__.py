@@ -1,0 +1,17 @@
+"""The acts of a life, in the order they are played."""
+
+from rehearsal.life.acts import beginning, change, drift, end, faults, running, scale, verify
+from rehearsal.life.stage import Act
+
+ACTS: tuple[Act, ...] = (
+    *beginning.ACTS,
+    *verify.ACTS,
+    beginning.UNCHANGED,
+    *change.ACTS,
+    running.ROTATION,
+    *scale.ACTS,
+    running.DRAIN,
+    *faults.ACTS,
+    *drift.ACTS,
+    *end.ACTS,
+)

@@ -1,0 +1,211 @@
+"""What Azure does to people on a bad day: what they read, and the step that leads out of it, really taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import tomlkit
+
+from components.catalog.hardware import hardware
+from rehearsal.life.stage import Act, Failed, Stage
+from rehearsal.providers.azure.faults import FILE, Fault, Faults
+from rehearsal.providers.azure.subscription import FILE as SUBSCRIPTION
+from rehearsal.providers.azure.subscription import Subscription
+from rehearsal.providers.azure.vm_sizes import Size, sizes
+
+POOL = "rehearsed"
+"""The pool that is added to the stack so that something can go wrong with it."""
+
+CREDENTIAL, AGENT_POOL = "managedidentity:FederatedIdentityCredential", "containerservice:AgentPool"
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """A fault as documents tell of it: the word in Azure's answer, what it means, and the way out."""
+
+    name: str
+    word: str
+    means: str
+    way_out: str
+
+
+TROUBLES = {
+    trouble.name: trouble
+    for trouble in (
+        Trouble(
+            "sku",
+            "SkuNotAvailable",
+            "the region, or this subscription in it, has not the pool's VM size",
+            "give the pool another vm_size (az vm list-skus --location REGION), then pulumi up",
+        ),
+        Trouble(
+            "quota",
+            "ErrCode_InsufficientVCPUQuota",
+            "the subscription may not have so many vCPUs of this family",
+            "ask for more quota (aka.ms/quota) or give the pool fewer or other nodes, then pulumi up",
+        ),
+        Trouble(
+            "conflict",
+            "Status=409",
+            "something else is being changed on the same resource at this moment",
+            "wait until it has ended, then pulumi up",
+        ),
+        Trouble("slow", "", "Azure takes its time; nothing is wrong", "wait: the command waits as well"),
+        Trouble(
+            "token",
+            "ExpiredAuthenticationToken",
+            "the login ended while the deployment ran",
+            "az login, then pulumi up: what was made is known",
+        ),
+        Trouble(
+            "locked",
+            "ScopeLocked",
+            "a management lock keeps the resource from being deleted",
+            "az lock delete, then pulumi destroy again",
+        ),
+        Trouble(
+            "half-created",
+            "provisioningState Failed",
+            "Azure made the resource, and its provisioning failed half-way",
+            "pulumi up again: it goes on with what is there",
+        ),
+    )
+}
+
+
+def sku(stage: Stage) -> None:
+    """A VM size that the region does not have: the deployment says which and where to look, nothing else is harmed,
+    and another size in the stack's file leads out."""
+    world = stage.world
+    size, other = _two_families(stage)
+    _subscription(stage, only_in={size.family: ["nowhere"]})
+    stage.change(**_pool(stage, vm_size=size.name, min_nodes=1, max_nodes=1))
+    run = stage.up_refused(words=["SkuNotAvailable", size.name], doing=f"adding a pool of {size.name}")
+    _told(stage, "sku", run.message())
+    stage.change(**_pool(stage, vm_size=other.name, min_nodes=1, max_nodes=1))
+    _way_out(stage, "sku")
+    world.wait(lambda: _nodes(stage), f"the node of pool {POOL}")
+    stage.fact("pool now", f"{other.name}: {', '.join(_nodes(stage))}")
+
+
+def quota(stage: Stage) -> None:
+    """More nodes than the quota allows: the message names the family and what is left of it. Once the quota is raised,
+    the same command goes on."""
+    size = _size_of_pool(stage)
+    _subscription(stage, quota={size.family: 0})
+    stage.change(**_pool(stage, vm_size=size.name, min_nodes=2, max_nodes=3))
+    run = stage.up_refused(words=["ErrCode_InsufficientVCPUQuota", size.family], doing="asking for more than the quota")
+    _told(stage, "quota", run.message())
+    _subscription(stage, quota={size.family: 100})
+    _way_out(stage, "quota")
+
+
+def conflict(stage: Stage) -> None:
+    """Two changes at once of one managed identity: Azure refuses the second with 409. The program writes federated
+    credentials one after the other; when somebody else writes at that moment, the same command a little later does."""
+    world = stage.world
+    lost = world.cloud.resources(CREDENTIAL)[0]
+    world.cloud.delete(lost.id)
+    _arm(stage, Fault(type=CREDENTIAL, operation="create", fault="conflict", times=1))
+    run = stage.up_refused("--refresh", words=["Status=409"], doing="writing a credential while somebody else does")
+    _told(stage, "conflict", run.message())
+    _way_out(stage, "conflict", "--refresh")
+    stage.require(world.cloud.read(lost.id), "the federated credential is not back")
+
+
+def slow(stage: Stage) -> None:
+    """Azure takes long over a pool: the command waits and says for what, and ends well without anybody's help."""
+    seconds = 12
+    size = _size_of_pool(stage)
+    other = next(s for s in _ordinary(stage) if s.family != size.family)
+    _arm(stage, Fault(type=AGENT_POOL, name=POOL, operation="create", fault="slow", seconds=seconds, times=1))
+    stage.change(**_pool(stage, vm_size=other.name, min_nodes=1, max_nodes=2))
+    run = stage.up(doing=f"making a pool anew, which takes Azure {seconds} s")
+    stage.require(run.seconds > seconds, f"the deployment ended after {run.seconds:.0f} s and did not wait")
+    shown = [line.strip() for line in run.output.splitlines() if POOL in line and "s)" in line]
+    stage.fact("waited", f"{run.seconds:.0f} s")
+    stage.fact("what is shown meanwhile", shown[0] if shown else "")
+
+
+def token(stage: Stage) -> None:
+    """The login expires in the middle of a deployment: it says so, and after a new login the same command goes on."""
+    _arm(stage, Fault(operation="read", fault="token_expired", times=1))
+    run = stage.up_refused("--refresh", words=["ExpiredAuthenticationToken", "az login"], doing="with an expired login")
+    _told(stage, "token", run.message())
+    _way_out(stage, "token", "--refresh")
+    stage.unchanged()
+
+
+def _told(stage: Stage, name: str, message: str) -> None:
+    stage.fact("what a person reads", message)
+    stage.fact("what it means", TROUBLES[name].means)
+
+
+def _way_out(stage: Stage, name: str, *options: str) -> None:
+    """The step that leads out of it, which must end with everything deployed."""
+    _arm(stage)
+    run = stage.up(*options, doing=f"way out: {TROUBLES[name].way_out}")
+    stage.fact("way out", f"{TROUBLES[name].way_out}: {run.changes}, {run.seconds:.0f} s")
+
+
+def _arm(stage: Stage, *faults: Fault) -> None:
+    """Put exactly these faults into the simulated Azure."""
+    rows = [fault.model_dump(exclude_none=True) for fault in Faults(fault=faults).fault]
+    (stage.world.azure / FILE).write_text(tomlkit.dumps({"fault": rows}))
+
+
+def _subscription(stage: Stage, **tables: dict[str, Any]) -> None:
+    """Say something else of what the subscription allows."""
+    (stage.world.azure / SUBSCRIPTION).write_text(tomlkit.dumps(tables))
+
+
+def _pool(stage: Stage, **fields: Any) -> dict[str, Any]:
+    """The sections with which the stack has the added pool."""
+    target = stage.world.settings().gateway.target
+    return {"targets": {target: {"pools": {POOL: fields}}}}
+
+
+def _size_of_pool(stage: Stage) -> Size:
+    """The added pool's size; the pool is added where it is not there yet."""
+    world = stage.world
+    if POOL not in world.target.pools:
+        stage.change(**_pool(stage, vm_size=_ordinary(stage)[0].name, min_nodes=1, max_nodes=1))
+        stage.up(doing=f"adding a pool of {world.target.pools[POOL].vm_size}")
+    return sizes()[world.target.pools[POOL].vm_size.lower()]
+
+
+def _two_families(stage: Stage) -> tuple[Size, Size]:
+    first, *others = _ordinary(stage)
+    second = next((size for size in others if size.family != first.family), None)
+    if second is None:
+        raise Failed("the catalogue has sizes of one family only")
+    return first, second
+
+
+def _ordinary(stage: Stage) -> list[Size]:
+    """Sizes without GPUs that the stack file may name and the region has, those of families the stack does not use."""
+    subscription, target = Subscription.read(stage.world.azure), stage.world.target
+    used = {sizes()[pool.vm_size.lower()].family for name, pool in target.pools.items() if name != POOL}
+    named = [sizes()[name.lower()] for name, row in hardware().vm_sizes.items() if not row.gpus]
+    return [size for size in named if size.family not in used and subscription.offers(size.family, target.location)]
+
+
+def _nodes(stage: Stage) -> list[str]:
+    found = stage.world.api.items("/api/v1/nodes")
+    pool = [n for n in found if n["metadata"]["labels"].get("kubernetes.azure.com/agentpool") == POOL]
+    return sorted(node["metadata"]["name"] for node in pool)
+
+
+def _act(name: str, title: str, play: Callable[[Stage], None], *, short: bool = False) -> Act:
+    return Act(f"fault-{name}", f"Fault: {title}", play, short=short)
+
+
+ACTS = (
+    _act("sku", "the region has not the VM size", sku),
+    _act("quota", "quota exceeded", quota, short=True),
+    _act("conflict", "409 on a federated credential", conflict),
+    _act("slow", "Azure takes long", slow),
+    _act("token", "the login expired", token),
+)

@@ -1,0 +1,83 @@
+"""What a running stack must take without anybody noticing: rotated keys, drained nodes."""
+
+from __future__ import annotations
+
+import base64
+
+from components.gateway import NAME as GATEWAY
+from components.gateway.settings import KEYS_SECRET
+from components.targets.kubernetes.files import vault_object
+from rehearsal.control_plane.api import Object
+from rehearsal.life.judging.objects import identities, is_ready
+from rehearsal.life.objects import Objects
+from rehearsal.life.stage import Act, Stage
+
+
+def rotation(stage: Stage) -> None:
+    """Another API key is put into the vault and reaches the gateway's files by the CSI driver: no pod is replaced, no
+    container starts again, and Pulumi sees nothing to do, because its state never held the key."""
+    world, live = stage.world, Objects(stage.world)
+    before = identities(live.pods())
+    secret = live.path("v1", "secrets", f"{GATEWAY}-secrets")
+    world.wait(lambda: "data" in _get(stage, secret), "the gateway's secret files")
+    old = _get(stage, secret)["data"]
+    rotated = world.vault.rotate()
+    stage.tell("waiting for the vault's driver")
+    world.wait(lambda: _get(stage, secret)["data"] != old, "the new key in the gateway's files")
+    content = base64.b64decode(_get(stage, secret)["data"]["keys.map"]).decode()
+    stage.require(content == world.vault.contents[vault_object(KEYS_SECRET)], "the gateway's file is another one")
+    run = stage.unchanged()
+    after = identities(live.pods())
+    stage.none(
+        (f"{pod} was replaced or started again" for pod in before if after.get(pod) != before[pod]), "pods changed"
+    )
+    stage.fact("rotated", f"{rotated}, in the gateway's keys.map")
+    stage.fact("pods unchanged", ", ".join(sorted(after)))
+    stage.fact("preview afterwards", f"{run.changes.get('same', 0)} unchanged")
+
+
+def _get(stage: Stage, path: str) -> Object:
+    return stage.world.api.get(path)
+
+
+def drain(stage: Stage) -> None:
+    """A node with an engine is drained as `kubectl drain` does it: the disruption budget lets its pod go, and the pod
+    comes back on another node. Of a workload with several copies the budget lets one go at a time."""
+    world, live = stage.world, Objects(stage.world)
+    name = next(n for n, e in world.settings().hosted.items() if e.gpus)
+    pod = live.pods(name)[0]
+    node = pod["spec"]["nodeName"]
+    world.api.merge(f"/api/v1/nodes/{node}", {"spec": {"unschedulable": True}})
+    refusal = live.evict(pod)
+    stage.require(not refusal, "the disruption budget keeps the node from being drained", [refusal])
+    stage.tell(f"{node} is drained; waiting for {name} to come back")
+    uid = pod["metadata"]["uid"]
+
+    def is_back() -> bool:
+        pods = live.pods(name)
+        return bool(pods) and all(is_ready(p) and p["metadata"]["uid"] != uid for p in pods)
+
+    world.wait(is_back, f"{name} to be ready on another node", 120)
+    now = live.pods(name)[0]["spec"]["nodeName"]
+    stage.require(now != node, f"the new pod is on {node}, which is being drained")
+    stage.fact(f"{name} was on", node)
+    stage.fact(f"{name} is on", now)
+    world.api.merge(f"/api/v1/nodes/{node}", {"spec": {"unschedulable": False}})
+    _one_at_a_time(stage, live)
+
+
+def _one_at_a_time(stage: Stage, live: Objects) -> None:
+    """Evict all copies of the gateway at once: the budget must let exactly one go."""
+    copies = live.pods(GATEWAY)
+    if len(copies) < 2:
+        stage.fact("copies of the gateway", f"{len(copies)}: no budget could keep one of them")
+        return
+    refusals = [live.evict(pod) for pod in copies]
+    gone = [refusal for refusal in refusals if not refusal]
+    stage.require(len(gone) == 1, f"the budget let {len(gone)} of {len(copies)} copies go at once", refusals)
+    stage.fact("all copies of the gateway at once", next(refusal for refusal in refusals if refusal))
+    stage.world.wait(live.all_ready, "all copies of the gateway to be ready again")
+
+
+ROTATION = Act("rotation", "A rotated API key", rotation, short=True)
+DRAIN = Act("drain", "A drained node", drain)

@@ -1,0 +1,120 @@
+"""Which connections a namespace's NetworkPolicies allow, read as Cilium reads them on AKS (pure).
+
+Ranges of addresses stand for what is outside the cluster only: Cilium knows pods by their labels, never by address.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+from typing import Any
+
+Object = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """An end of a connection: a pod with its labels and its namespace's, or an address outside the cluster."""
+
+    name: str
+    namespace: str = ""
+    labels: dict[str, str] = field(default_factory=dict)
+    namespace_labels: dict[str, str] = field(default_factory=dict)
+    address: str = ""
+
+
+@dataclass(frozen=True, order=True)
+class Edge:
+    """Whoever is `source` may open a connection to `target` on `port`."""
+
+    source: str
+    target: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.source} → {self.target}:{self.port}"
+
+
+def allowed(policies: Sequence[Object], places: Sequence[Place], ports: Iterable[int], namespace: str) -> set[Edge]:
+    """Every connection of which one end at least is in the namespace and that no policy at either end forbids."""
+    found = set()
+    for port in sorted(set(ports)):
+        for source in places:
+            for target in places:
+                if source is target or namespace not in (source.namespace, target.namespace):
+                    continue
+                if _may(policies, "Egress", source, target, port) and _may(policies, "Ingress", target, source, port):
+                    found.add(Edge(source.name, target.name, port))
+    return found
+
+
+def _may(policies: Sequence[Object], direction: str, own: Place, other: Place, port: int) -> bool:
+    """Whether `own` may send to (Egress), or receive from (Ingress), `other` on the port of the receiving end."""
+    if own.address:
+        return True
+    of_it = [p for p in policies if _is_about(p, own) and direction in _types(p)]
+    rules = [rule for policy in of_it for rule in policy["spec"].get(direction.lower(), ())]
+    peers = "to" if direction == "Egress" else "from"
+    return not of_it or any(_meets(rule.get(peers), own, other) and _opens(rule.get("ports"), port) for rule in rules)
+
+
+def _is_about(policy: Object, place: Place) -> bool:
+    same = policy["metadata"]["namespace"] == place.namespace
+    return same and selects(policy["spec"].get("podSelector", {}), place.labels)
+
+
+def _types(policy: Object) -> list[str]:
+    spec = policy["spec"]
+    return list(spec.get("policyTypes") or (["Ingress", "Egress"] if "egress" in spec else ["Ingress"]))
+
+
+def _meets(peers: Sequence[Object] | None, own: Place, other: Place) -> bool:
+    return not peers or any(_is(peer, own, other) for peer in peers)
+
+
+def _is(peer: Object, own: Place, other: Place) -> bool:
+    if "ipBlock" in peer:
+        return bool(other.address) and _inside(peer["ipBlock"], other.address)
+    if other.address:
+        return False
+    if "namespaceSelector" in peer:
+        there = selects(peer["namespaceSelector"], other.namespace_labels)
+    else:
+        there = other.namespace == own.namespace
+    return there and selects(peer.get("podSelector", {}), other.labels)
+
+
+def _inside(block: Object, address: str) -> bool:
+    at = ip_address(address)
+    return at in ip_network(block["cidr"]) and not any(at in ip_network(cidr) for cidr in block.get("except", ()))
+
+
+def _opens(ports: Sequence[Object] | None, port: int) -> bool:
+    def opens(entry: Object) -> bool:
+        first = int(entry.get("port", port))
+        return first <= port <= int(entry.get("endPort", first))
+
+    return not ports or any(map(opens, ports))
+
+
+def selects(selector: Object, labels: dict[str, str]) -> bool:
+    """Whether a label selector takes something with these labels. Raises ValueError for an operator that is none."""
+    if any(labels.get(key) != value for key, value in selector.get("matchLabels", {}).items()):
+        return False
+    return all(_holds(expression, labels) for expression in selector.get("matchExpressions", ()))
+
+
+def _holds(expression: Object, labels: dict[str, str]) -> bool:
+    value = labels.get(expression["key"])
+    match expression["operator"]:
+        case "In":
+            return value in expression["values"]
+        case "NotIn":
+            return value not in expression["values"]
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case other:
+            raise ValueError(f"label selector operator {other!r} is not known")

@@ -1,0 +1,1 @@
+"""Stand-ins for Pulumi plugins whose other side is not on this machine."""
