@@ -15,9 +15,8 @@ import docker.errors
 import yaml
 from rich.console import Console
 
+from components import plan
 from components.gateway import key_map
-from components.gateway import workload as gateway_workload
-from components.routes import route_of
 from components.settings import Settings, load
 from components.targets.docker.container import Names
 from components.workload import Workload
@@ -76,8 +75,9 @@ class Bench:
         """What the program declares, by name: the engines and the gateway."""
         settings = self.settings
         found = {name: settings.workload_of(name) for name in settings.hosted}
-        routes = [route_of(name, engine, settings.model_of(name)) for name, engine in settings.hosted.items()]
-        return found | {"gateway": gateway_workload(settings.gateway, routes, settings.images["haproxy"])}
+        names = Names(OURS)
+        routes = [plan.route(settings, name, names) for name in settings.hosted]
+        return found | {"gateway": plan.gateway(settings, routes, names).workload}
 
     def files(self, workload: Workload) -> dict[str, str]:
         """The files a workload is given, secrets included, by name."""

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from components.gateway import Gateway, Route, render
 from components.routes import route_of
+from components.targets.docker.container import Names
+from components.targets.placement import Scale
 from components.workload import Workload
 from tests.unit.models_samples import LIBRARY, gguf, model
 from tests.unit.test_engine_ollama import IMAGES, ollama
@@ -48,7 +50,7 @@ def test_each_variant_is_asked_for_by_its_own_request_with_the_engines_model_as_
 def test_clients_may_ask_for_each_of_them_and_the_gateway_leads_all_names_to_one_engine() -> None:
     engine = ollama(variants={"tiny-coder": CODER})
     assert engine.served_models(model()) == ("tiny-0.5b", "tiny-coder")
-    config = render(Gateway(target="local"), [route_of("chat", engine, model())])
+    config = render(Gateway(target="local"), [route_of("chat", engine, model(), Names("dev"), Scale())])
     assert "acl to_chat var(txn.model) -m str tiny-0.5b\n" in config
     assert "acl to_chat var(txn.model) -m str tiny-coder\n" in config
     assert '"id": "tiny-coder"' in config

@@ -66,7 +66,7 @@ def test_a_mistyped_option_is_code_2(monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_checking_a_stack_that_may_not_be_deployed_is_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(monkeypatch, "check", "--stack", "prod") == 1
+    assert run(monkeypatch, "check", "--stack", "edge") == 1
     assert run(monkeypatch, "check", "--stack", "dev") == 0
 
 

@@ -10,12 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from components.targets.docker.provider_traps import CAPABILITIES_TO_DROP, cpu_limit, go_duration
+from components.targets.placement import Exposure, Scale
 from components.workload import FILES_DIRECTORY, Scratch, Workload
 
 SECURITY_OPTIONS = ("no-new-privileges:true",)
 LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
 TRANSIENT = "slm.transient"
 """Label of containers that live only within one command; one that is found later was left by a killed command."""
+
+RESOLVER = "127.0.0.11:53"
 
 STOP_MARGIN = 5
 """Seconds between a service's own drain limit and the daemon's SIGKILL, so that the drain can end by itself."""
@@ -47,6 +50,25 @@ class Names:
     def transient(self, workload: str) -> dict[str, str]:
         """Labels of a container that lives only within one command."""
         return {**self.labels(workload), TRANSIENT: "yes"}
+
+    # What follows is the target's half of `Naming`: how workloads and clients find each other.
+
+    def resolver(self) -> str:
+        """Docker's embedded name server, the same in every container of a user-defined network."""
+        return RESOLVER
+
+    def host_of(self, name: str) -> str:
+        """Docker's name server knows a container by its workload's name."""
+        return name
+
+    def addresses_of(self, scale: Scale) -> int:
+        """One container for one workload."""
+        return 1
+
+    def outside(self, exposure: Exposure) -> str:
+        """The address and port it is published on."""
+        host = f"[{exposure.bind}]" if ":" in exposure.bind else exposure.bind
+        return f"{host}:{exposure.port}"
 
 
 @dataclass(frozen=True)

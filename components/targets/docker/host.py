@@ -20,8 +20,6 @@ from components.targets.placement import Exposure, Placement, Scale
 from components.targets.spec import Docker
 from components.workload import FILES_DIRECTORY, Volume, Workload
 
-DOCKER_RESOLVER = "127.0.0.11:53"
-
 
 class DockerHost(pulumi.ComponentResource):
     """One Docker engine as a target."""
@@ -39,21 +37,20 @@ class DockerHost(pulumi.ComponentResource):
         self.register_outputs({})
 
     def resolver(self) -> str:
-        """Docker's embedded name server, the same in every container of a user-defined network."""
-        return DOCKER_RESOLVER
+        """The host's own name server for containers."""
+        return self.names.resolver()
 
     def host_of(self, name: str) -> str:
-        """Docker's name server knows a container by its workload's name."""
-        return name
+        """The name by which containers reach a workload."""
+        return self.names.host_of(name)
 
     def addresses_of(self, scale: Scale) -> int:
-        """One container for one workload."""
-        return 1
+        """How many containers a name can stand for."""
+        return self.names.addresses_of(scale)
 
     def outside(self, exposure: Exposure) -> str:
-        """The address and port it is published on."""
-        host = f"[{exposure.bind}]" if ":" in exposure.bind else exposure.bind
-        return f"{host}:{exposure.port}"
+        """Where an exposed workload is published."""
+        return self.names.outside(exposure)
 
     def address(self, name: str) -> None:
         """A published port is on the host's own addresses, which everybody knows."""
