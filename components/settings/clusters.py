@@ -24,12 +24,15 @@ LOOPBACK = "127.0.0.1"
 
 
 def clusters(settings: Settings) -> Iterator[Problem]:
-    """Every disagreement between engines, gateway and chat page and the kind of target they are on."""
+    """Every disagreement between engines, gateway and chat page and the kind of target they are on.
+
+    All names stand for something, and engines fit their models: others have looked.
+    """
     for name, engine in settings.engines.items():
-        target = settings.targets.get(engine.target)
+        target = settings.targets[engine.target]
         if isinstance(target, Docker):
             yield from _on_docker(name, engine)
-        elif target is not None:
+        else:
             yield from _on_cluster(settings, name, engine, target)
     yield from _way_in(settings)
 
@@ -57,32 +60,19 @@ def _on_cluster(
             yield Problem(path_of((*here, "url")), harm, "give the endpoint's own address")
         return
     yield from _copies(settings, name, engine, target)
-    model = settings.models.get(engine.model)
-    if model is not None and _only_from_here(settings, name):
+    model = settings.model_of(name)
+    origin = model.origin_of(engine.weights_of(model)[0])
+    if all(isinstance(source, PathSource) for source in origin.sources):
         harm = "its weights come from a path of this machine only, and nothing copies them onto a cluster"
         yield Problem(path_of((*here, "model")), harm, "add a source that a job can fetch from")
-
-
-def _only_from_here(settings: Settings, name: str) -> bool:
-    engine = settings.hosted[name]
-    try:
-        key, _ = engine.weights_of(settings.models[engine.model])
-        origin = settings.models[engine.model].origin_of(key)
-    except ValueError:  # told by whoever makes the workload
-        return False
-    return all(isinstance(source, PathSource) for source in origin.sources)
 
 
 def _copies(settings: Settings, name: str, engine: EngineBase, target: Kubernetes | Aks) -> Iterator[Problem]:
     here, most = ("engines", name), engine.most_copies
     field = "scaling" if engine.scaling else "replicas"
-    if engine.gpus:
-        wants, allows, pool = _demand(settings, engine, target)
-        if allows is not None and wants > allows:
-            what = f"needs {wants} GPUs with the engines before it, pool '{pool}' allows {allows}"
-            yield Problem(
-                path_of((*here, field if most > 1 else "gpus")), what, "lower it, or raise the pool's max_nodes"
-            )
+    if engine.gpus and (too_many := _too_many(settings, name, target)):
+        fix = "lower it, or raise the pool's max_nodes"
+        yield Problem(path_of((*here, field if most > 1 else "gpus")), too_many, fix)
     if most > 1 and _one_node_at_a_time(target) and _nodes(target, engine.gpus) != 1:
         harm = f"{most} copies, and the volume of the weights can be mounted by one node at a time"
         fix = "storage: files" if isinstance(target, Aks) else "storage_access: ReadWriteMany, with a class that can"
@@ -93,19 +83,21 @@ def _copies(settings: Settings, name: str, engine: EngineBase, target: Kubernete
         yield Problem(path_of((*here, "scaling")), harm, "install KEDA and set keda_namespace, or use replicas")
 
 
-def _demand(settings: Settings, engine: EngineBase, target: Kubernetes | Aks) -> tuple[int, int | None, str]:
-    """GPUs that the engines of its pool want up to this one, those the pool has, and the pool's name."""
-    name = target.pool_for(engine.gpus)
-    if name is None:
-        return 0, None, ""
-    wants = 0
-    for other in settings.hosted.values():
-        if other.target == engine.target and other.gpus and target.pool_for(other.gpus) == name:
-            wants += other.gpus * other.most_copies
-        if other is engine:
-            break
-    pool = _pools(target)[name]
-    return wants, None if pool.max_nodes is None else pool.offered * pool.max_nodes, name
+def _too_many(settings: Settings, name: str, target: Kubernetes | Aks) -> str | None:
+    """What an engine's copies need that its pool has not at its most, with the engines before it; None when it has."""
+    engine = settings.hosted[name]
+    where = target.pool_for(engine.gpus)
+    pool = _pools(target)[where] if where else None
+    if pool is None or pool.max_nodes is None:
+        return None
+    own = engine.gpus * engine.most_copies
+    if own > (usable := pool.offered // engine.gpus * engine.gpus * pool.max_nodes):
+        return f"needs {own} GPUs, {engine.gpus} on one node, pool '{where}' allows {usable}"
+    earlier = list(settings.hosted)[: list(settings.hosted).index(name)]
+    before = [e for e in (settings.hosted[n] for n in earlier) if e.target == engine.target and e.gpus]
+    wants = own + sum(e.gpus * e.most_copies for e in before if target.pool_for(e.gpus) == where)
+    allows = pool.offered * pool.max_nodes
+    return f"needs {wants} GPUs with the engines before it, pool '{where}' allows {allows}" if wants > allows else None
 
 
 def _pools(target: Kubernetes | Aks) -> dict[str, Pool | ClusterPool]:
@@ -123,9 +115,7 @@ def _one_node_at_a_time(target: Kubernetes | Aks) -> bool:
 
 def _way_in(settings: Settings) -> Iterator[Problem]:
     gateway, webui = settings.gateway, settings.webui
-    target = settings.targets.get(gateway.target)
-    if target is None:
-        return
+    target = settings.targets[gateway.target]
     if isinstance(target, Docker):
         if gateway.replicas > 1:
             harm = f"a Docker engine runs one copy, and target '{gateway.target}' is one"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,16 +40,33 @@ def offenders(folder: str, *forbidden: str) -> list[str]:
 
 
 def test_engines_know_neither_targets_nor_pulumi() -> None:
-    assert offenders("engines", "components.targets", "components.stack", "pulumi", "pulumi_docker") == []
+    forbidden = ("components.targets", "components.stack", "components.plan", "pulumi", "pulumi_docker")
+    assert offenders("engines", *forbidden) == []
 
 
 def test_targets_know_no_engine_and_no_gateway() -> None:
-    assert offenders("targets", "components.engines", "components.gateway", "components.models") == []
+    forbidden = ("components.engines", "components.gateway", "components.models", "components.plan")
+    assert offenders("targets", *forbidden, "components.settings") == []
 
 
 @pytest.mark.parametrize("folder", ["catalog", "gateway", "settings", "sizing"])
 def test_descriptions_are_pure(folder: str) -> None:
-    assert offenders(folder, "pulumi", "pulumi_docker", "docker", "components.stack") == []
+    assert offenders(folder, "pulumi", "pulumi_docker", "pulumi_kubernetes", "docker", "components.stack") == []
+
+
+WITH_PULUMI = {"cluster.py", "identity.py", "objects.py", "provider.py"}
+"""Of the Kubernetes target, what declares resources; all the rest decides, and is rendered and tested without."""
+
+
+def test_what_a_cluster_is_told_is_decided_without_pulumi() -> None:
+    found = offenders("targets/kubernetes", "pulumi", "pulumi_kubernetes", "components.stack")
+    assert {line.split(" ")[0].rpartition("/")[2] for line in found} == WITH_PULUMI
+
+
+def test_manifests_are_rendered_without_loading_pulumi() -> None:
+    script = "import sys, components.manifests; print(sorted(m for m in sys.modules if m.startswith('pulumi')))"
+    done = subprocess.run([sys.executable, "-c", script], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_components_know_no_command_line_tool() -> None:

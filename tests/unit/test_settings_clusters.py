@@ -52,6 +52,11 @@ REFUSED: tuple[tuple[str, Mapping[str, Any], tuple[str, ...]], ...] = (
         ("engines.chat.replicas: needs 3 GPUs", "pool 'gpu' allows 2", "raise the pool's max_nodes"),
     ),
     (
+        "32 copies for which no node has enough left",
+        {"targets": gpu(2, 3), "engines": engine(gpus=2, replicas=3)},
+        ("engines.chat.replicas: needs 6 GPUs, 2 on one node, pool 'gpu' allows 4",),
+    ),
+    (
         "32 more copies at their most than the pool has GPUs",
         {"targets": gpu(keda_namespace="keda"), "engines": engine(gpus=1, scaling={"min": 1, "max": 3})},
         ("engines.chat.scaling: needs 3 GPUs", "allows 2"),

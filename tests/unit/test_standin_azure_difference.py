@@ -112,6 +112,14 @@ def test_names_that_the_program_leaves_out_are_made_as_the_plugin_makes_them(tmp
     assert again["resourceName"] == cluster["resourceName"]
 
 
+def test_pulumis_own_naming_is_followed(tmp_path: Path) -> None:
+    pulumi_type, news = f"azure-native:{CLUSTER}", sample(CLUSTER, resourceName=None)
+    named, _ = azure(tmp_path).check(pulumi_type, "urn::thing", SEED, "proposed-1", {}, news)
+    assert named["resourceName"] == "proposed-1"
+    _, failures = azure(tmp_path).check(pulumi_type, "urn::thing", SEED, "", {}, news)
+    assert [failure.path for failure in failures] == ["resourceName"]
+
+
 def test_the_api_version_and_the_groups_place_are_filled_in(tmp_path: Path) -> None:
     provider = azure(tmp_path)
     create(provider, "resources:ResourceGroup", location="northeurope")

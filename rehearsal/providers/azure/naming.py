@@ -28,11 +28,12 @@ def with_defaults(
 ) -> Properties:
     """The program's inputs with what azure-native adds.
 
-    `proposed` is the name that Pulumi's own naming configuration wants, None without one. `location` gives the place
+    `proposed` is the name that Pulumi's own naming configuration wants: None without one, empty where it wants none to
+    be made up. `location` gives the place
     of a resource whose inputs name none.
     """
     inputs = dict(news)
-    if resource.name_input not in inputs:
+    if resource.name_input not in inputs and proposed != "":
         inputs |= _name(resource, urn, seed, proposed, olds)
     if "location" in shape.inputs and "location" not in inputs:
         place = olds.get("location") or location(inputs)

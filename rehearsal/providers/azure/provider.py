@@ -45,10 +45,10 @@ class Provider:
             row, shape, urn=urn, seed=seed, proposed=proposed, olds=olds, news=news, location=self._default_location
         )
         failures = list(shape_failures(self.schema, resource_type, inputs))
-        if not failures:  # Rules take the types for granted.
-            failures = list(rule_failures(resource_type, inputs))
-        if row.name_input not in inputs:
+        if row.name_input not in inputs and not any(failure.path == row.name_input for failure in failures):
             failures.append(Failure(row.name_input, f"missing required property '{row.name_input}'"))
+        if not failures:  # Rules take names and types for granted.
+            failures = list(rule_failures(resource_type, inputs))
         return inputs, failures
 
     def diff(self, pulumi_type: str, olds: Properties, news: Properties) -> Difference:

@@ -78,12 +78,15 @@ class AzureServicer(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Check(self, request: Any, context: Any) -> provider_pb2.CheckResponse:
-        naming = request.autonaming if request.HasField("autonaming") else None
+        proposed = None
+        if request.HasField("autonaming"):
+            disabled = request.autonaming.mode == provider_pb2.CheckRequest.AutonamingOptions.DISABLE
+            proposed = "" if disabled else request.autonaming.proposed_name
+        olds, news = received(request.olds), received(request.news)
         with _answering(context):
             inputs, failures = self._configured.check(
-                request.type, request.urn, request.randomSeed, naming and naming.proposed_name,
-                received(request.olds), received(request.news),
-            )  # fmt: skip
+                request.type, request.urn, request.randomSeed, proposed, olds, news
+            )
         found = [provider_pb2.CheckFailure(property=f.path, reason=f.reason) for f in failures]
         return provider_pb2.CheckResponse(inputs=sent(inputs), failures=found)
 
