@@ -37,5 +37,8 @@ def of(settings: Settings) -> DockerClient:
     """The engine a stack's gateway runs on. Raises UserError as `connect` does, and for a stack on another kind."""
     target = settings.targets[settings.gateway.target]
     if not isinstance(target, Docker):
-        raise UserError(f"target '{settings.gateway.target}' is no Docker engine", fix="use a target of kind docker")
+        raise UserError(
+            f"this command looks at the containers of a Docker engine, and target '{settings.gateway.target}' is none",
+            fix="make check, preview, up, rotate-key and down work on clusters; for the rest ask the cluster (kubectl)",
+        )
     return connect(target.host)

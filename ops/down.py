@@ -8,7 +8,7 @@ from rich.console import Console
 
 from components.settings import load, load_overlay
 from components.webui.workload import VOLUME as DATA
-from ops import docker_client, recovery
+from ops import cluster, docker_client, recovery
 from ops.deployment import apply
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
@@ -20,6 +20,9 @@ def run(stack: str, purge: bool, console: Console) -> None:
     settings = load(stack, machine.project, load_overlay(machine.config_path))
     if not machine.config_path.exists():
         console.print(f"stack '{stack}' was never deployed from here: there is nothing to remove")
+        return
+    if cluster.runs(settings):
+        cluster.down(machine, settings, console)
         return
     client = docker_client.of(settings)
     with machine.lock(f"make down STACK={stack}"), recovery.swept(client, stack):

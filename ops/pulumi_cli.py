@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from components.yaml_file import read as read_yaml
 from ops.errors import UserError
 from ops.failures import explain
 from ops.machine import Machine, write_private
@@ -115,6 +116,13 @@ class Pulumi:
             raise explain(self.machine.stack, arguments[0], result.output)
         return result.output
 
+    @property
+    def secrets_provider(self) -> str | None:
+        """What encrypts the stack's secrets, as its committed file says; None for a file without a word of it."""
+        path = self.machine.project / f"Pulumi.{self.machine.stack}.yaml"
+        provider = read_yaml(path).get("secretsprovider") if path.exists() else None
+        return None if provider is None else str(provider)
+
     def ensure_stack(self) -> None:
         """Make the stack in this machine's state when it is not there yet."""
         known = self.run("stack", "ls", "--json", "--project", "slm")
@@ -126,7 +134,8 @@ class Pulumi:
         # use. In a folder with a copy of Pulumi.yaml it writes there, and the committed file stays as it is.
         with tempfile.TemporaryDirectory(dir=self.machine.directory) as folder:
             (Path(folder) / "Pulumi.yaml").write_text((self.machine.project / "Pulumi.yaml").read_text())
-            self.check("stack", "init", self.machine.stack, cwd=Path(folder), own_config=False)
+            provider = ["--secrets-provider", self.secrets_provider] if self.secrets_provider else []
+            self.check("stack", "init", self.machine.stack, *provider, cwd=Path(folder), own_config=False)
             written = yaml.safe_load((Path(folder) / f"Pulumi.{self.machine.stack}.yaml").read_text()) or {}
         if written.get("encryptionsalt") and self.machine.config().get("encryptionsalt"):
             raise UserError(

@@ -9,7 +9,7 @@ import tenacity
 from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
-from ops import docker_client, keys, recovery
+from ops import cluster, docker_client, keys, recovery
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.machine import Machine
@@ -49,6 +49,9 @@ def rotate(stack: str, console: Console) -> None:
         old = keys.load(pulumi)
         if not old:
             raise UserError(f"stack '{stack}' has no key yet", fix=f"make up STACK={stack} makes one")
+        if cluster.runs(settings):
+            cluster.rotate(pulumi, settings, old, console)
+            return
         recovery.recover(pulumi, docker_client.of(settings), console)
         both = keys.with_another(old)
         keys.save(pulumi, both)

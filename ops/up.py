@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
-from ops import docker_client, keys, preflight, recovery, secret, webui
+from ops import cluster, docker_client, keys, preflight, recovery, secret, webui
 from ops.deployment import apply
 from ops.images import resolve_all
 from ops.local_weights import bring
@@ -29,7 +29,13 @@ def run(stack: str, model: str | None, console: Console) -> None:
     started = time.monotonic()
     machine = Machine(stack)
     # Before anything is made for it: a stack that must not be deployed leaves nothing behind.
-    load(stack, machine.project, load_overlay(machine.config_path)).require_deployable(stack)
+    settings = load(stack, machine.project, load_overlay(machine.config_path))
+    settings.require_deployable(stack)
+    if cluster.runs(settings):
+        settings = choose_model(machine, model)
+        settings.require_deployable(stack)
+        cluster.up(machine, settings, console)
+        return
     with machine.lock(f"make up STACK={stack}"):
         settings = choose_model(machine, model)
         settings.require_deployable(stack)

@@ -1,0 +1,134 @@
+"""`make up`, `rotate-key` and `down` of a stack on a cluster: Pulumi does it, without an engine of this machine."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+
+from components.settings import Settings
+from components.targets.aks.backend import backend_problem, secrets_provider_problem
+from components.targets.aks.teardown import confirmed, stays
+from components.targets.spec import Aks, Docker
+from ops import keys, secret, vault, webui
+from ops.deployment import apply
+from ops.errors import UserError
+from ops.machine import Machine
+from ops.pulumi_cli import Pulumi
+from ops.vault_store import AzureVault, Store
+
+CLOUD_FIRST = ("--exclude", "**kubernetes:**", "--exclude-dependents")
+"""Everything but what lies in the cluster: pods wait for secrets, and the vault for them must be there before."""
+
+READ_AGAIN = vault.POLL_SECONDS + 90
+"""Seconds until a changed secret is in a running pod: the cluster asks the vault, then the kubelet writes the file."""
+
+
+def of(settings: Settings) -> Aks | None:
+    """The AKS target of a stack, None for one that runs elsewhere."""
+    target = settings.targets[settings.gateway.target]
+    return target if isinstance(target, Aks) else None
+
+
+def runs(settings: Settings) -> bool:
+    """Whether a stack runs on a cluster."""
+    return not isinstance(settings.targets[settings.gateway.target], Docker)
+
+
+def up(machine: Machine, settings: Settings, console: Console, open_vault: Callable[[str], Store] = AzureVault) -> None:
+    """Deploy the stack. `open_vault` gives the vault of a name. Raises UserError."""
+    require(machine, settings)
+    with machine.lock(f"make up STACK={machine.stack}"):
+        pulumi = Pulumi(machine)
+        pulumi.ensure_stack()
+        in_vault = vault.vault_of(settings)
+        if not in_vault:
+            secret.require(pulumi, settings, machine.stack)
+        keys.ensure(pulumi)
+        if settings.webui:
+            webui.ensure_secrets(pulumi)
+        console.print(f"deploying stack [bold]{machine.stack}[/bold]")
+        if in_vault:
+            apply(pulumi, console, "up", "--skip-preview", *CLOUD_FIRST)
+            # What somebody put there in another way (a certificate that Key Vault renews itself) counts as well.
+            fill(pulumi, settings, open_vault(in_vault), console)
+        apply(pulumi, console, "up", "--skip-preview")
+        console.print(pulumi.check("stack", "output", "-s", machine.stack), markup=False, highlight=False)
+    console.print(f"  every pod gave a token before it counted as ready; next: make key STACK={machine.stack}")
+
+
+def require(machine: Machine, settings: Settings) -> None:
+    """Raise UserError for what would fail half-way, or be regretted: missing images, a careless place for the state."""
+    if roles := settings.unprepared():
+        raise UserError(
+            f"stack '{machine.stack}' has no image for {', '.join(roles)} that a cluster can pull",
+            harm="its pods would wait for ever",
+            fix=f"push it to the cluster's registry and name it in slm:images of Pulumi.{machine.stack}.yaml, as"
+            " REGISTRY/NAME@sha256:… (docs/aks.md)",
+        )
+    if of(settings) is None or settings.environment != "prod":
+        return
+    pulumi = Pulumi(machine)
+    url = pulumi.environment()["PULUMI_BACKEND_URL"]
+    if problem := backend_problem(url) or secrets_provider_problem(pulumi.secrets_provider):
+        what, _, fix = problem.partition(" — ")
+        raise UserError(f"stack '{machine.stack}' is production: {what}", harm="nothing was deployed", fix=fix)
+
+
+def fill(pulumi: Pulumi, settings: Settings, store: Store, console: Console) -> None:
+    """Bring the vault up to date with what the stack's configuration holds. Raises UserError for what nobody gave."""
+    names = vault.wanted(settings, pulumi.machine.stack)
+    pages = vault.decoded(pulumi.secret(webui.WEBUI_SECRETS)) if settings.webui else {}
+    given = {name: value for name in settings.secret_names() if (value := pulumi.secret(name)) is not None}
+    found = {name: vault.content_of(name, keys.load(pulumi), pages, given) for name in names}
+    changed = vault.fill(store, {name: content for name, content in found.items() if content is not None})
+    console.print(f"  vault: {len(names)} secrets, {len(changed)} of them new")
+    if absent := vault.missing(store, names):
+        raise UserError(
+            f"the vault has no secret {', '.join(absent)}",
+            harm="the pods that mount it would not start",
+            fix=f"make secret NAME={absent[0]} STACK={pulumi.machine.stack}",
+        )
+
+
+def rotate(
+    pulumi: Pulumi,
+    settings: Settings,
+    old: Mapping[str, str],
+    console: Console,
+    open_vault: Callable[[str], Store] = AzureVault,
+    wait: Callable[[float], object] = time.sleep,
+) -> None:
+    """Add a key, give every gateway the time to read it, and retire the others. Raises UserError."""
+    both = keys.with_another(dict(old))
+    newest = list(both)[-1]
+    for held, said in (
+        (both, f"{newest} opens beside {', '.join(old)}"),
+        ({newest: both[newest]}, f"only {newest} opens"),
+    ):
+        keys.save(pulumi, held)
+        if name := vault.vault_of(settings):
+            fill(pulumi, settings, open_vault(name), console)
+        else:
+            apply(pulumi, console, "up", "--skip-preview")
+        console.print(f"  waiting {READ_AGAIN} s: so long a pod may take to see a changed file")
+        wait(READ_AGAIN)
+        console.print(f"  {said}; make key STACK={pulumi.machine.stack} shows the newest")
+
+
+def down(machine: Machine, settings: Settings, console: Console, typed: Callable[[], str] = sys.stdin.readline) -> None:
+    """Take the stack down; in production only after its name was typed, which `typed` reads. Raises UserError."""
+    stack, target = machine.stack, of(settings)
+    if settings.environment == "prod":
+        console.print(f"this takes down production. Type the stack's name, {stack}, to go on: ", end="")
+        if not confirmed(typed(), stack):
+            raise UserError("that is not the stack's name", harm="nothing was taken down", fix="type it exactly")
+    with machine.lock(f"make down STACK={stack}"):
+        pulumi = Pulumi(machine)
+        pulumi.ensure_stack()
+        pulumi.check("state", "unprotect", "--all", "--yes", "-s", stack)
+        apply(pulumi, console, "destroy", "--refresh")
+    for sentence in stays(target, stack) if target else ():
+        console.print(f"  kept: {sentence}", markup=False, highlight=False, soft_wrap=True)
