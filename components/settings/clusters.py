@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ from components.engines import External
 from components.engines.base import EngineBase
 from components.engines.external import HOST_GATEWAY
 from components.model_sources import PathSource
+from components.settings.image_rules import SOME_IMAGE
 from components.settings.problems import Problem, path_of
 from components.targets.kubernetes.names import is_loopback
 from components.targets.spec import Aks, Docker, Kubernetes, Pool
@@ -34,6 +36,7 @@ def clusters(settings: Settings) -> Iterator[Problem]:
             yield from _on_docker(name, engine)
         else:
             yield from _on_cluster(settings, name, engine, target)
+    yield from _shared_disks(settings)
     yield from _way_in(settings)
 
 
@@ -75,12 +78,40 @@ def _copies(settings: Settings, name: str, engine: EngineBase, target: Kubernete
         yield Problem(path_of((*here, field if most > 1 else "gpus")), too_many, fix)
     if most > 1 and _one_node_at_a_time(target) and _nodes(target, engine.gpus) != 1:
         harm = f"{most} copies, and the volume of the weights can be mounted by one node at a time"
-        fix = "storage: files" if isinstance(target, Aks) else "storage_access: ReadWriteMany, with a class that can"
-        yield Problem(path_of((*here, field)), harm, f"set {fix}, on the target, or run one copy")
+        yield Problem(path_of((*here, field)), harm, f"{_wider(target)}, or run one copy")
     no_keda = isinstance(target, Kubernetes) and target.keda_namespace is None
     if engine.scaling and no_keda and (engine.gpus or engine.scaling.min == 0):
         harm = "without KEDA nothing sees how busy a GPU is or starts a first copy, and the target names none"
         yield Problem(path_of((*here, "scaling")), harm, "install KEDA and set keda_namespace, or use replicas")
+
+
+def _shared_disks(settings: Settings) -> Iterator[Problem]:
+    """Engines that read one volume which only one node can mount, and that no node could all run on."""
+    users: dict[tuple[str, str], list[str]] = {}
+    for name, engine in settings.hosted.items():
+        target = settings.targets[engine.target]
+        if isinstance(target, Docker) or not _one_node_at_a_time(target) or _nodes(target, engine.gpus) == 1:
+            continue
+        workload = engine.workload(name, settings.model_of(name), defaultdict(lambda: SOME_IMAGE))
+        for volume in (v for v in workload.volumes if v.fill):
+            users.setdefault((engine.target, volume.name), []).append(name)
+    for (place, disk), names in users.items():
+        target, engines = settings.targets[place], [settings.hosted[name] for name in names]
+        if isinstance(target, Docker) or len(names) == 1:
+            continue
+        pools = {target.pool_for(engine.gpus) for engine in engines}
+        gpus = sum(engine.gpus for engine in engines)
+        if len(pools) > 1 or (gpus and target.pool_for(gpus) not in pools):
+            harm = f"it reads the weights of '{names[0]}' (volume {disk}), which one node at a time can mount"
+            yield Problem(
+                path_of(("engines", names[-1])), harm, f"{_wider(target)}, or give it weights of another form"
+            )
+
+
+def _wider(target: Kubernetes | Aks) -> str:
+    if isinstance(target, Aks):
+        return "set storage: files on the target"
+    return "set storage_access: ReadWriteMany on the target, with a class that can"
 
 
 def _too_many(settings: Settings, name: str, target: Kubernetes | Aks) -> str | None:

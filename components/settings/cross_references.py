@@ -11,14 +11,11 @@ from pydantic import ValidationError
 from components.catalog import catalog
 from components.engines.base import EngineBase
 from components.settings.clusters import clusters
-from components.settings.image_rules import image_problem
+from components.settings.image_rules import SOME_IMAGE, image_problem
 from components.settings.problems import Problem, path_of, unknown
 
 if TYPE_CHECKING:
     from components.settings.model import Settings
-
-SOME_IMAGE = "sha256:" + "0" * 64
-"""Stands for any image where a workload is made only to hear whether engine and model fit."""
 
 
 def cross_references(settings: Settings) -> list[Problem]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from components.catalog import catalog
 
 DEFAULT_REGISTRY = "docker.io"
+SOME_IMAGE = "sha256:" + "0" * 64
+"""Stands for any image where a workload is made only to hear whether engine and model fit."""
 
 
 def reference_problem(image: object) -> tuple[str, str] | None:

@@ -13,8 +13,8 @@ from components.engines.base import EngineBase
 from components.gateway import Gateway
 from components.models import Model, ModelName, Site
 from components.settings.clusters import foreign_images
-from components.settings.cross_references import SOME_IMAGE, cross_references
-from components.settings.image_rules import reference_problem
+from components.settings.cross_references import cross_references
+from components.settings.image_rules import SOME_IMAGE, reference_problem
 from components.settings.kinds import named_kind
 from components.settings.problems import CrossReferenceError, Problem, SettingsError
 from components.settings.schema_walk import standard

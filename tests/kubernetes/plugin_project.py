@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,13 +80,14 @@ class PluginProject:
         body = f"{PREAMBLE}\nNAMESPACE = {self.namespace!r}\n{textwrap.dedent(text)}"
         (self.folder / "__main__.py").write_text(body)
 
-    def pulumi(self, *arguments: str, timeout: float = 240) -> Finished:
+    def pulumi(self, *arguments: str, extra: Mapping[str, str] | None = None, timeout: float = 240) -> Finished:
         """Run the command line to its end."""
         environment = {
             **os.environ,
             **plugins.environment(self.home),
             "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "test",
+            **(extra or {}),
         }
         done = subprocess.run(
             ["pulumi", *arguments, "--non-interactive"],
@@ -98,8 +100,9 @@ class PluginProject:
         )
         return Finished(done.returncode, done.stdout, done.stderr)
 
-    def up(self, *options: str) -> Finished:
-        return self.pulumi("up", "--yes", "--skip-preview", *options)
+    def up(self, *options: str, **extra: str) -> Finished:
+        """Deploy; `extra` are variables of the environment."""
+        return self.pulumi("up", "--yes", "--skip-preview", *options, extra=extra)
 
     def destroy(self) -> Finished:
         return self.pulumi("destroy", "--yes", "--skip-preview")

@@ -72,6 +72,22 @@ REFUSED: tuple[tuple[str, Mapping[str, Any], tuple[str, ...]], ...] = (
         ("engines.chat.replicas: 2 copies", "one node at a time", "storage_access: ReadWriteMany"),
     ),
     (
+        "engines of two pools on one disk",
+        {
+            "targets": cluster(pools={"general": {}, "gpu": {"gpus": 1}}),
+            "engines": {**engine(gpus=1), **engine("second")},
+        },
+        ("engines.second: it reads the weights of 'chat'", "one node at a time", "storage_access: ReadWriteMany"),
+    ),
+    (
+        "engines that want more GPUs than one node has on one disk",
+        {
+            "targets": cluster(pools={"general": {}, "gpu": {"gpus": 1, "max_nodes": 4}}),
+            "engines": {**engine(gpus=1), **engine("second", gpus=1)},
+        },
+        ("engines.second: it reads the weights of 'chat'",),
+    ),
+    (
         "scaling to zero without KEDA",
         {"targets": gpu(), "engines": engine(scaling={"min": 0, "max": 2})},
         ("engines.chat.scaling: without KEDA", "keda_namespace"),
@@ -158,6 +174,9 @@ def test_what_cannot_run_there_is_refused_with_path_and_fix(
         {"targets": gpu(), "engines": engine(scaling={"min": 1, "max": 2})},
         {"targets": cluster(nodes=1), "engines": engine(replicas=2)},
         {"targets": cluster(), "gateway": {"replicas": 2}},
+        {"targets": cluster(), "engines": {**engine(), **engine("second")}},
+        {"targets": cluster(pools={"gpu": {"gpus": 2}}), "engines": {**engine(gpus=1), **engine("second", gpus=1)}},
+        {"targets": gpu(), "engines": {**engine(gpus=1), **engine("second")}},
         {
             "targets": cluster(exposure="public", source_ranges=["203.0.113.0/24"]),
             "gateway": {"tls": TLS, "hosts": ["slm.example.org"], "replicas": 2},

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Builds Pulumi's own Kubernetes plugin from its source on the Go module proxy: build.sh TARGET.
 # It cannot be a plain `go build`: the schema that the program embeds lies in the module, not in a package, and the
-# newest source served is older than the SDK (prepare/edits.go says what is raised, and why).
+# newest source served is older than the SDK (prepare/edits.go says what is raised and what is left out).
 set -euo pipefail
 
 version=4.34.2 # that of pulumi-kubernetes in uv.lock; tools.toml has it too
@@ -21,7 +21,7 @@ done <<'SUMS'
 7108b1ac7864455ddb2576ecae18cf691c47e12e12c13a1a90c7b9d7f0c618d1 go.mod
 928b714e4ffbae833a6779cde2ed915a6b144b2c73e0d96671d1d2ee4aabf93c go.sum
 ed1f24b7c233ef23c9266632145cd2e1f0f1238ed51049111f256180e5e9b1e2 main.go
-5f805141ddb9832a62a90ed11fe422b96b9b7a6f5d9bbbdb7fa41b9ec49f7efe prepare/edits.go
+2ea74cf605a811e9367aaa37fbdbccbaca353598c87c528ff5f769dc7c0cd0e5 prepare/edits.go
 60ef062563396254f9b8a60f04f3ef2d61bf412bdbc421bb8f014cc247b55f9c prepare/main.go
 SUMS
 

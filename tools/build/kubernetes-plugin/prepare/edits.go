@@ -49,4 +49,23 @@ type ProviderConfig struct {
 	var updateStrategyType string
 	if rawUpdateStrategyType, ok :=`,
 	},
+	// ConfigFile, ConfigGroup, Chart and Directory are left out: they take in the Go SDK of every kind there is, which
+	// is most of the compiling. The engine says that such a type is unknown.
+	{
+		file: "pkg/provider/provider_construct.go",
+		old: `	"kubernetes:yaml/v2:ConfigFile":     provideryamlv2.NewConfigFileProvider,
+	"kubernetes:yaml/v2:ConfigGroup":    provideryamlv2.NewConfigGroupProvider,
+	"kubernetes:helm.sh/v4:Chart":       providerhelmv4.NewChartProvider,
+	"kubernetes:kustomize/v2:Directory": providerkustomizev2.NewDirectoryProvider,
+`,
+	},
+	without("pkg/provider/provider_construct.go", "providerhelmv4", "helm/v4"),
+	without("pkg/provider/provider_construct.go", "providerkustomizev2", "kustomize/v2"),
+	without("pkg/provider/provider_construct.go", "provideryamlv2", "yaml/v2"),
+}
+
+// without removes an import.
+func without(file, name, path string) edit {
+	line := "\t" + name + ` "github.com/pulumi/pulumi-kubernetes/provider/v4/pkg/provider/` + path + "\"\n"
+	return edit{file: file, old: line}
 }
