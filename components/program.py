@@ -14,6 +14,7 @@ import pulumi
 from components.settings import Settings, SettingsError, from_pulumi_config, passphrase_problem
 from components.sizing import cautions
 from components.sizing.auto import resolved
+from components.sizing.cost import costs
 from components.targets.kubernetes.kubeconfig import KubeconfigError
 from components.targets.placement import Target, UnsupportedError
 from components.targets.spec import Aks
@@ -36,6 +37,8 @@ def read_settings() -> Settings:
         raise pulumi.RunError(str(error)) from None
     for caution in cautions(settings):
         pulumi.warn(f"sizing: {caution}")
+    for cost in costs(settings):
+        pulumi.info(cost.summary)
     stack = pulumi.get_stack()
     passphrase = _passphrase()
     problem = passphrase_problem(passphrase) if settings.environment == "prod" and passphrase is not None else None

@@ -7,16 +7,10 @@ from collections.abc import Iterator
 from rich.table import Table
 
 from components.catalog.prices import prices
-from components.pricing import HOURS, ClusterCost, PoolCost, cluster_cost, own_prices, unknown_sizes
+from components.pricing import HOURS, ClusterCost, PoolCost, own_prices, unknown_sizes
 from components.settings import Settings
-from components.sizing.auto import choices, resolved
-from components.targets.spec import Aks
-
-
-def costs(settings: Settings) -> list[ClusterCost]:
-    """The cost of every cluster that the stack makes; nothing for what runs on machines that are there anyway."""
-    targets = {name: resolved(settings, name) for name in settings.targets}
-    return [cluster_cost(name, target, settings) for name, target in targets.items() if isinstance(target, Aks)]
+from components.sizing.auto import choices
+from components.sizing.cost import costs
 
 
 def cost_tables(settings: Settings) -> Iterator[Table | str]:

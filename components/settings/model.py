@@ -19,7 +19,8 @@ from components.settings.kinds import named_kind
 from components.settings.problems import CrossReferenceError, Problem, SettingsError
 from components.settings.schema_walk import standard
 from components.sizing import misfits
-from components.targets.spec import TargetSpec
+from components.targets.spec import Aks, TargetSpec
+from components.targets.spec.aks_production import production_problems
 from components.webui import WebUi
 from components.workload import Image, Name, Value, Volume, Workload
 
@@ -89,13 +90,18 @@ EngineEntry = Annotated[Engine, BeforeValidator(named_kind("engine", Engine, PLA
 TargetEntry = Annotated[TargetSpec, BeforeValidator(named_kind("target", TargetSpec))]
 
 
+VmSize = Annotated[str, StringConstraints(pattern=r"^Standard_[A-Za-z0-9_]+(/spot)?$")]
+"""An Azure VM size; `SIZE/spot` is the same on spot nodes."""
+
+
 class Settings(Value):
     """A stack's description, checked as a whole. Make one with `load`.
 
     `environment` prod (the cloud, and edge sites) refuses what is not pinned. `models` are the catalogue's with the
     stack's own laid over them; `images` the image of each role as far as known: recorded by `up` on this machine, set
     by the stack, or pinned in the catalogue. `served` records which source each model's weights came from, `site`
-    what this site's way to the outside needs. `model`, when set, has replaced the first engine's model.
+    what this site's way to the outside needs. `model`, when set, has replaced the first engine's model. `prices`, in US
+    dollars an hour of one node, go before those of the catalogue.
     """
 
     version: int = Field(SCHEMA_VERSION, ge=1)
@@ -107,6 +113,7 @@ class Settings(Value):
     models: dict[ModelName, Model] = Field(default_factory=lambda: dict(catalog().models))
     images: dict[Name, ImageEntry] = Field(default_factory=dict)
     security: Security = Security()
+    prices: dict[VmSize, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     site: Site = Site()
     served: dict[ModelName, str] = Field(default_factory=dict)
     model: ModelName | None = None
@@ -189,13 +196,13 @@ class Settings(Value):
         return images + [reason.removesuffix(" (fix: make pin)") for reason in dict.fromkeys(reasons)]
 
     def refusals(self, stack: str) -> list[str]:
-        """Why this description must not be deployed: `unsupported`, what cannot fit, and in production the unpinned."""
-        loose = self.unpinned() if self.environment == "prod" else []
-        return (
-            self.unsupported()
-            + misfits(self)
-            + [f"{reason}: refused in production — make pin STACK={stack}" for reason in loose]
-        )
+        """Why this description must not be deployed: `unsupported`, what cannot fit, and what production refuses."""
+        refused = self.unsupported() + misfits(self)
+        if self.environment == "prod":
+            refused += [f"{reason}: refused in production — make pin STACK={stack}" for reason in self.unpinned()]
+            clusters = {name: spec for name, spec in self.targets.items() if isinstance(spec, Aks)}
+            refused += [f"target '{n}': {problem}" for n, s in clusters.items() for problem in production_problems(s)]
+        return refused
 
     def unprepared(self) -> list[str]:
         """Roles whose image is neither recorded on this machine nor pinned, so that nothing can be started from it."""

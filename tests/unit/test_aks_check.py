@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from ops import check
-from ops.cost_table import costs
+from components.sizing.cost import costs
 from tests.unit.settings_base import load_text
 
 pytestmark = pytest.mark.unit
