@@ -49,10 +49,12 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         )
 
         async def program() -> None:
-            pulumi.runtime.register_stack_transformation(recorder.transform)
-            runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
             stack = get_root_resource()
             assert isinstance(stack, Stack)
+            # All runs of a process have one stack, which remembers what earlier ones exported.
+            stack.outputs.clear()
+            pulumi.runtime.register_stack_transformation(recorder.transform)
+            runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
             recorder.outputs |= stack.outputs
 
         loop.run_until_complete(run_pulumi_func(program))
