@@ -66,8 +66,8 @@ env: ## print shell exports for plain `pulumi`: eval "$(make -s env)"
 rehearse: ## play STACK's whole life on this machine: AKS simulated, Kubernetes real (SHORT=1: the cut of the tests)
 	@$(SET_UP) --tools --rehearsal -- python -m rehearsal --stack $(STACK) $(if $(SHORT),--short)
 
-test: ## every test, with a real Docker engine
-	@$(SET_UP) --tools --engine -- python -m pytest
+test: ## every test, with a real Docker engine and a real Kubernetes control plane
+	@$(SET_UP) --tools --engine --rehearsal -- python -m pytest
 
 test-fast: ## the tests that need neither Docker nor Pulumi's command line
 	@$(SET_UP) -- python -m pytest -m "unit or program"

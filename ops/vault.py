@@ -14,7 +14,7 @@ from components.gateway.settings import KEYS_SECRET
 from components.gateway.upstream import BEARER_PREFIX, PLAIN_PREFIX, key_file
 from components.plan import plan
 from components.settings import Settings
-from components.settings.cross_references import SOME_IMAGE
+from components.settings.image_rules import SOME_IMAGE
 from components.sizing.auto import resolved
 from components.targets.aks.site import site_of
 from components.targets.kubernetes.names import Names

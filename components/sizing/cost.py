@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from components.pricing import ClusterCost, cluster_cost
-from components.sizing.auto import resolved
-from components.sizing.needs import Described
+from components.sizing.auto import Described, resolved
 from components.targets.spec import Aks
 
 

@@ -68,6 +68,7 @@ def test_builds_are_of_the_versions_the_table_and_the_python_packages_name() -> 
     packages = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["project"]["dependencies"]
     assert f"pulumi=={table['pulumi'].version}" in packages
     assert f"pulumi-docker=={table['pulumi-resource-docker'].version}" in packages
+    assert f"pulumi-kubernetes=={table['pulumi-resource-kubernetes'].version}" in packages
     assert required(table["pulumi"], "github.com/pulumi/pulumi/pkg/v3") == table["pulumi"].version
     host = table["pulumi-language-python"]
     assert required(host, "github.com/pulumi/pulumi/sdk/v3") == host.version
