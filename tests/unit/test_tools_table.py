@@ -85,7 +85,8 @@ def test_the_go_that_is_asked_for_is_new_enough_for_every_module() -> None:
 
 def test_the_rehearsal_needs_a_control_plane_and_no_deployment_does() -> None:
     group = [t for t in load().values() if t.group == "rehearsal"]
-    assert [t.name for t in group] == ["kubernetes", "etcd", "kwok", "pss-evaluator", "kubeconform"]
+    names = ["kubernetes", "etcd", "kwok", "pss-evaluator", "kubeconform", "pulumi-resource-kubernetes"]
+    assert [t.name for t in group] == names
     assert not any(t.default or t.on_path for t in group)
     assert load()["kubernetes"].programs == ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
 

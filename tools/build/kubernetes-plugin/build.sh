@@ -4,7 +4,8 @@
 # newest source served is older than the SDK (prepare/edits.go says what is raised and what is left out).
 set -euo pipefail
 
-version=4.34.2 # that of pulumi-kubernetes in uv.lock; tools.toml has it too
+# That of pulumi-kubernetes in uv.lock; tools.toml has it too.
+version=4.34.2
 module=github.com/pulumi/pulumi-kubernetes/provider/v4
 
 target=$(cd "$1" && pwd)
