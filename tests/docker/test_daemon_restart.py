@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,10 +96,11 @@ class Engine:
                     family |= {p.pid: p for p in [process, *process.children(recursive=True)]}
             except psutil.Error:
                 continue
-        for process in family.values():
-            process.suspend()
-        for process in family.values():
-            process.kill()
+        for act in (psutil.Process.suspend, psutil.Process.kill):
+            for process in family.values():
+                # A health check that was just ending has ended.
+                with suppress(psutil.NoSuchProcess):
+                    act(process)
         self.process.wait(10)
         # What a machine keeps in memory is gone after it, as all below /run.
         shutil.rmtree(self.folder / "exec")
