@@ -9,7 +9,7 @@ import tenacity
 from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
-from ops import cluster, docker_client, keys, recovery
+from ops import docker_client, keys, recovery
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.machine import Machine
@@ -42,6 +42,9 @@ def rotate(stack: str, console: Console) -> None:
 
     At every moment at least one key that was handed out works. Raises UserError.
     """
+    # It needs the chat page's secrets, whose module needs this one.
+    from ops import cluster
+
     machine = Machine(stack)
     with machine.lock(f"make rotate-key STACK={stack}"):
         pulumi = Pulumi(machine)
