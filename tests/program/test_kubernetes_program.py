@@ -117,7 +117,8 @@ def test_control_69_every_resource_has_the_clusters_own_provider(on_cluster: Run
     inputs = recorder.inputs["laptop-kubernetes"]
     assert inputs["kubeconfig"].endswith("/kubeconfig"), "a path: what opens the cluster is not in the state"
     assert inputs["clusterIdentifier"] == "https://192.0.2.7:6443"
-    assert (inputs["enableSecretMutable"], inputs["upsertExistingObjects"]) == ("true", "true")
+    switched_on = ("enableSecretMutable", "upsertExistingObjects", "enablePatchForce")
+    assert [inputs[name] for name in switched_on] == ["true", "true", "true"]
 
 
 def test_every_object_has_an_explicit_name(on_cluster: Run) -> None:

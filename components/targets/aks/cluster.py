@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 from pulumi_azure_native import containerservice as aks
 
-from components.targets.aks import pools, profiles
+from components.targets.aks import profiles
 from components.targets.aks.ground import Ground
 from components.targets.aks.identities import Identities
 from components.targets.aks.logs import LogWorkspace
@@ -94,9 +94,13 @@ class AksCluster(pulumi.ComponentResource):
 
 
 def ignored(spec: Aks) -> list[str]:
-    """What Azure changes by itself, of the cluster and of its inline pool."""
-    own = ["kubernetesVersion"] if spec.upgrades_minor_versions else []
-    return [*own, *(f"agentPoolProfiles[0].{name}" for name in pools.ignored(spec))]
+    """What Azure changes by itself.
+
+    Its list of pools is one of them: after a refresh it holds the pools as well that are resources of their own, and a
+    deployment would take them away. So the system pool is what it was when the cluster was made, until somebody
+    changes it with `az aks nodepool update`.
+    """
+    return [*(["kubernetesVersion"] if spec.upgrades_minor_versions else []), "agentPoolProfiles"]
 
 
 def window(maintenance: Maintenance) -> aks.MaintenanceWindowArgs:

@@ -27,5 +27,8 @@ def cluster_provider(
         enable_secret_mutable=True,
         # What a teardown kept is taken up again by the next deployment: volumes, and the namespace around them.
         upsert_existing_objects=True,
+        # What somebody has edited by hand is the stack's again after the next deployment, which would otherwise stop
+        # half-way at the first field that is now somebody else's.
+        enable_patch_force=True,
         opts=opts,
     )
