@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 
 import docker
 import pytest
@@ -50,7 +51,9 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
 def publish(far: Project, certificate: Certificate) -> None:
     """Let containers of other stacks reach its gateway, on the address that stands for this machine."""
     client = docker.from_env()
-    address = client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"]
+    bridge = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+    # An engine that found its bridge there already does not tell this; it is the network's first address.
+    address = bridge.get("Gateway") or str(IPv4Network(bridge["Subnet"])[1])
     client.close()
     tls = {"certificate": "far-certificate", "key": "far-certificate-key"}
     far.change({"slm:gateway": {"bind": address, "hosts": [HOST, address], "tls": tls, "port": free_port()}})
