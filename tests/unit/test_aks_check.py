@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ops import check
+from components.settings import load
 from components.sizing.cost import costs
+from ops import check
 from tests.unit.settings_base import load_text
 
 pytestmark = pytest.mark.unit
@@ -65,3 +66,20 @@ def test_control_63_state_on_this_machine_is_told_before_up(tmp_path: Path, monk
 def test_a_stack_on_docker_costs_nothing_here() -> None:
     _, text = said(PROJECT, "dev")
     assert "USD" not in text
+
+
+def test_bad_config_55_production_refuses_a_cluster_that_promises_nothing() -> None:
+    weak = load("prod", PROJECT, {"slm:targets": {"cloud": {"tier": "Free"}}}).refusals("prod")
+    assert [text for text in weak if "tier: Free" in text and "target 'cloud'" in text]
+    assert not [text for text in load("prod", PROJECT, {}).refusals("prod") if "tier" in text]
+
+
+def test_bad_config_57_production_refuses_what_one_command_would_delete() -> None:
+    loose = load("prod", PROJECT, {"slm:targets": {"cloud": {"protect": {"cluster": False}}}}).refusals("prod")
+    assert [text for text in loose if "protect.cluster: false" in text]
+
+
+def test_a_stacks_own_prices_are_taken() -> None:
+    own = {"Standard_NC4as_T4_v3": 9.0, "Standard_NC4as_T4_v3/spot": 1.0}
+    (cheap,), (dear,) = (costs(load("prod", PROJECT, o)) for o in ({}, {"slm:prices": own}))
+    assert dear.total(at_most=True) > cheap.total(at_most=True) + 10

@@ -119,7 +119,9 @@ def test_every_rule_checked_on_running_containers_is_named_with_its_test() -> No
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=names(DOCUMENTS))
 def test_every_path_a_document_names_exists(document: Path) -> None:
-    looks_like_path = re.compile(r"(components|ops|tools|images|tests|docs|schema|bench|policies|servers|rehearsal)/[\w./*-]*")
+    looks_like_path = re.compile(
+        r"(components|ops|tools|images|tests|docs|schema|bench|policies|servers|rehearsal)/[\w./*-]*"
+    )
     for word in in_code(document.read_text()):
         path = word.split("::")[0]
         if looks_like_path.fullmatch(path) and not path.startswith(MADE_LATER):
