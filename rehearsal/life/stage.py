@@ -94,6 +94,12 @@ class Stage:
         self.world.prepare_cluster()
         return self.refused("up", "--yes", "--skip-preview", *options, words=words, doing=doing, **more)
 
+    def bring_back(self, doing: str) -> Run:
+        """Deploy over what was changed by hand, after asking Azure and the cluster what that is."""
+        run = self.up("--refresh", doing=doing)
+        self.fact("brought back by", f"pulumi up --refresh: {run.changes}, {run.seconds:.0f} s")
+        return run
+
     def unchanged(self, *options: str) -> Run:
         """A preview that must show nothing to do."""
         run = self._play(("preview", *options), "looking whether anything is left to do", {})

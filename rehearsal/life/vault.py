@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from components.gateway import key_map
-from components.gateway.settings import KEYS_SECRET
 from components.settings import Settings
 from components.targets.kubernetes.files import vault_object
+from ops import keys
+from ops.vault import content_of, fill, wanted
 from rehearsal.control_plane.api import Api, Object, Refused
 from rehearsal.providers.azure import arm_ids
 from rehearsal.providers.azure.cloud import Cloud
@@ -35,43 +35,48 @@ CLASSES = "/apis/secrets-store.csi.x-k8s.io/v1/secretproviderclasses"
 
 @dataclass
 class Vault:
-    """What people put into the vault. `canaries` are values that must be found nowhere else, by name; `keys` all API
-    keys that were ever handed out.
+    """The vault's secrets by name: a `Store` as the commands use Azure's own. `canaries` are values, by name, that must
+    be found nowhere else; `keys` are the API keys that people hold.
     """
 
+    settings: Settings
+    stack: str
     contents: dict[str, str] = field(default_factory=dict)
     canaries: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    given: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, settings: Settings) -> Vault:
+    def of(cls, settings: Settings, stack: str) -> Vault:
         """A value for every secret of the stack, all of them made up."""
-        vault = cls()
+        made = cls(settings, stack)
         tls = settings.gateway.tls
         for name in settings.secret_names():
-            value = f"canary-{secrets.token_hex(24)}"
-            if tls and name in (tls.certificate, tls.key):
-                continue
-            vault.put(name, value)
-            vault.canaries[name] = value
+            made.given[name] = f"canary-{secrets.token_hex(24)}"
         if tls:
-            certificate, key = _certificate(settings.gateway.hosts)
-            vault.put(tls.certificate, certificate)
-            vault.put(tls.key, key)
-            vault.canaries[tls.key] = key.splitlines()[2]
-        vault.rotate()
-        return vault
+            made.given[tls.certificate], made.given[tls.key] = _certificate(settings.gateway.hosts)
+        for name, value in made.given.items():
+            if tls is None or name != tls.certificate:
+                # Of a key in PEM a whole line: others are the same in every key, or end in another place elsewhere.
+                made.canaries[name] = value.splitlines()[2] if tls and name == tls.key else value
+        made.rotate()
+        return made
 
-    def put(self, name: str, value: str) -> None:
-        """As `az keyvault secret set`."""
-        self.contents[vault_object(name)] = value
+    def get(self, name: str) -> str | None:
+        """The current content, None where there is none."""
+        return self.contents.get(vault_object(name))
+
+    def set(self, name: str, content: str) -> None:
+        """A new version of the content."""
+        self.contents[vault_object(name)] = content
 
     def rotate(self) -> str:
-        """Another API key in place of the one before; its id."""
-        name, value = f"key-{len(self.keys) + 1}", f"slm-{secrets.token_hex(24)}"
-        self.keys[name] = self.canaries[name] = value
-        self.put(KEYS_SECRET, key_map({name: value}))
-        return name
+        """Another API key in place of those before, brought into the vault as the commands do it; its id."""
+        self.keys = dict([list(keys.with_another(self.keys).items())[-1]])
+        self.canaries |= self.keys
+        contents = {name: content_of(name, self.keys, {}, self.given) for name in wanted(self.settings, self.stack)}
+        fill(self, {name: content for name, content in contents.items() if content is not None})
+        return next(iter(self.keys))
 
 
 @dataclass
@@ -97,18 +102,18 @@ class Driver:
                     continue
                 self.refusals.pop(place, None)
                 self.given[place] = sorted(values)
-                for wanted in declared["spec"].get("secretObjects", ()):
-                    _write(api, namespace, wanted, values)
+                for kept in declared["spec"].get("secretObjects", ()):
+                    _write(api, namespace, kept, values)
 
     def _asked(self, declared: Object, namespace: str, account: str) -> dict[str, str]:
         parameters = declared["spec"]["parameters"]
         self._may_read(parameters, namespace, account)
         found = {}
         for text in yaml.safe_load(parameters["objects"])["array"]:
-            wanted = yaml.safe_load(text)
-            if (name := wanted["objectName"]) not in self.vault.contents:
+            asked = yaml.safe_load(text)
+            if (name := asked["objectName"]) not in self.vault.contents:
                 raise PermissionError(f"secret {name} is not in vault {parameters['keyvaultName']}")
-            found[wanted.get("objectAlias") or name] = self.vault.contents[name]
+            found[asked.get("objectAlias") or name] = self.vault.contents[name]
         return found
 
     def _may_read(self, parameters: dict[str, str], namespace: str, account: str) -> None:
@@ -157,16 +162,16 @@ def _account(pod: Object) -> str:
     return str(pod["spec"].get("serviceAccountName", "default"))
 
 
-def _write(api: Api, namespace: str, wanted: Object, values: dict[str, str]) -> None:
-    data = {entry["key"]: base64.b64encode(values[entry["objectName"]].encode()).decode() for entry in wanted["data"]}
-    path, name = f"/api/v1/namespaces/{namespace}/secrets", wanted["secretName"]
+def _write(api: Api, namespace: str, kept: Object, values: dict[str, str]) -> None:
+    data = {entry["key"]: base64.b64encode(values[entry["objectName"]].encode()).decode() for entry in kept["data"]}
+    path, name = f"/api/v1/namespaces/{namespace}/secrets", kept["secretName"]
     try:
         if api.get(f"{path}/{name}").get("data") != data:
             api.merge(f"{path}/{name}", {"data": data})
     except Refused as refusal:
         if refusal.reason != "NotFound":
             raise
-        metadata = {"name": name, "labels": wanted.get("labels", {})}
+        metadata = {"name": name, "labels": kept.get("labels", {})}
         api.create(path, {"apiVersion": "v1", "kind": "Secret", "type": "Opaque", "metadata": metadata, "data": data})
 
 

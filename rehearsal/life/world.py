@@ -77,17 +77,24 @@ class World:
         self.azure = self.life / "azure"
         self.azure.mkdir(parents=True, mode=0o700)
         self.cloud = Cloud(self.azure)
-        self.vault = Vault.of(self.overlay.settings())
+        self.vault = Vault.of(self.overlay.settings(), self.stack)
         self.driver = Driver(self.cloud, self.vault)
         kubelogin.install(self.life / "programs", self.azure / "kubeconfig")
         machine = RehearsedMachine(self.stack, CHECKOUT, folder=self.life)
-        self.pulumi = RehearsedPulumi(machine, self._variables(), self._spoken)
+        self.pulumi = RehearsedPulumi(machine, self.variables(), self._spoken)
         self.pulumi.ensure_stack()
         self.record()
 
-    def _variables(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """Under which Pulumi finds this life's plugins, login and Azure."""
         found = plugins.environment(self.folder / "plugins")
-        return {**found, "PATH": f"{self.life / 'programs'}:{found['PATH']}", STATE: str(self.azure)}
+        return {
+            **found,
+            "PATH": f"{self.life / 'programs'}:{found['PATH']}",
+            STATE: str(self.azure),
+            # The program says so to its provider; the plugin that is built from packages reads this only.
+            "PULUMI_K8S_ENABLE_PATCH_FORCE": "true",
+        }
 
     def record(self) -> None:
         """Write what is laid over the stack's file to where the program reads it."""

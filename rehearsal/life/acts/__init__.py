@@ -1,12 +1,13 @@
 """The acts of a life, in the order they are played."""
 
-from rehearsal.life.acts import beginning, change, drift, end, faults, running, scale, verify
+from rehearsal.life.acts import beginning, change, cost, drift, end, faults, running, scale, verify
 from rehearsal.life.stage import Act
 
 ACTS: tuple[Act, ...] = (
     *beginning.ACTS,
     *verify.ACTS,
     beginning.UNCHANGED,
+    *cost.ACTS,
     *change.ACTS,
     running.ROTATION,
     *scale.ACTS,

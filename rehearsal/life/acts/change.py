@@ -106,9 +106,8 @@ def surge(stage: Stage) -> None:
     stage.require("Insufficient nvidia.com/gpu" in sentence, "the scheduler names another reason", [sentence])
     stage.fact("the scheduler's words", sentence)
     stage.fact("the Deployment's words", _stuck(live.controller(name)))
-    run = stage.up("--refresh", doing="deploying again: what was forced is undone")
+    stage.bring_back("undoing what was forced")
     stage.world.wait(live.all_ready, "all pods to be ready again")
-    stage.fact("repaired by", f"pulumi up --refresh, {run.seconds:.0f} s")
     stage.unchanged()
 
 

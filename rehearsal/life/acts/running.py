@@ -6,7 +6,6 @@ import base64
 
 from components.gateway import NAME as GATEWAY
 from components.gateway.settings import KEYS_SECRET
-from components.targets.kubernetes.files import vault_object
 from rehearsal.control_plane.api import Object
 from rehearsal.life.judging.objects import identities, is_ready
 from rehearsal.life.objects import Objects
@@ -25,7 +24,7 @@ def rotation(stage: Stage) -> None:
     stage.tell("waiting for the vault's driver")
     world.wait(lambda: _get(stage, secret)["data"] != old, "the new key in the gateway's files")
     content = base64.b64decode(_get(stage, secret)["data"]["keys.map"]).decode()
-    stage.require(content == world.vault.contents[vault_object(KEYS_SECRET)], "the gateway's file is another one")
+    stage.require(content == world.vault.get(KEYS_SECRET), "the gateway's file is another one")
     run = stage.unchanged()
     after = identities(live.pods())
     stage.none(

@@ -34,7 +34,7 @@ def scale(stage: Stage) -> None:
     stage.fact("copies", f"{copies} on {', '.join(nodes)}; {run.changes}, {run.seconds:.0f} s")
     _beyond(stage, live, name, copies)
     stage.change(engines={name: {"replicas": 1}})
-    stage.up("--refresh", doing="running one copy again")
+    stage.bring_back("running one copy again")
     world.wait(live.all_ready, "one copy to be left")
     stage.unchanged()
 
