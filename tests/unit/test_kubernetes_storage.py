@@ -48,6 +48,17 @@ def test_a_claim_asks_for_the_volumes_size_in_the_sites_class() -> None:
     assert (shared["accessModes"], shared["storageClassName"]) == (["ReadWriteMany"], "files")
 
 
+def test_a_stack_that_moves_to_shared_storage_has_another_claim_and_fills_it_anew() -> None:
+    volume = weights()
+    shared = names(storage_class="files", storage_access="ReadWriteMany", data_class="disk")
+    there = claim(volume, shared)["metadata"]["name"]
+    assert there != claim(volume, names())["metadata"]["name"], "what a claim is can never be changed"
+    spec = controller(service(), Surroundings(), shared)["spec"]["template"]["spec"]
+    assert {"name": "gguf-1", "persistentVolumeClaim": {"claimName": there}} in spec["volumes"]
+    filling, before = (job(volume.fill[0], service(), volume, n) for n in (shared, names()))
+    assert filling["metadata"]["name"] != before["metadata"]["name"]
+
+
 def test_each_copy_has_what_it_writes_for_itself_on_a_disk() -> None:
     both = service(volumes=(weights(), CACHE))
     assert [v.name for v in own_volumes(both)] == ["chat-cache-1"]

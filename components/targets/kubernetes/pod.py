@@ -47,7 +47,7 @@ def pod_template(
     disks = shared_disks(shared_volumes(workload), names.site)
     volumes: list[Manifest] = []
     mounts: list[Manifest] = []
-    for more, where in (data_volumes(workload), file_volumes(workload, names), memory_volumes(workload)):
+    for more, where in (data_volumes(workload, names), file_volumes(workload, names), memory_volumes(workload)):
         volumes += more
         mounts += where
     spec: Manifest = {

@@ -25,12 +25,19 @@ def shared_volumes(workload: Workload) -> tuple[Volume, ...]:
     return tuple(v for v in workload.volumes if v.name not in own)
 
 
+def claim_name(volume: Volume, names: Names) -> str:
+    """The name of the claim of a volume that jobs fill. What many nodes may mount has another one: a claim stays what
+    it was made as, so a stack whose storage changes needs a new one, filled anew.
+    """
+    return volume.name if names.site.storage_access == "ReadWriteOnce" else f"{volume.name}-shared"
+
+
 def claim(volume: Volume, names: Names) -> Manifest:
     """The claim of a volume that jobs fill."""
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": names.metadata(volume.name, annotations=SKIP_AWAIT),
+        "metadata": names.metadata(claim_name(volume, names), annotations=SKIP_AWAIT),
         "spec": _claim_spec(volume, names.site.storage_access, names.site.storage_class),
     }
 
@@ -60,7 +67,7 @@ def _claim_spec(volume: Volume, access: str, storage_class: str | None) -> Manif
     return {**spec, "storageClassName": storage_class} if storage_class else spec
 
 
-def data_volumes(workload: Workload) -> tuple[list[Manifest], list[Manifest]]:
+def data_volumes(workload: Workload, names: Names) -> tuple[list[Manifest], list[Manifest]]:
     """The pod's shared volumes, and where these and its own ones are mounted.
 
     In a claim of its own the content lies in a folder of the volume's name: what was written under another name, which
@@ -68,7 +75,8 @@ def data_volumes(workload: Workload) -> tuple[list[Manifest], list[Manifest]]:
     """
     volumes, mounts = [], []
     for volume in shared_volumes(workload):
-        volumes.append({"name": volume.name, "persistentVolumeClaim": {"claimName": volume.name}})
+        claimed = {"claimName": claim_name(volume, names)}
+        volumes.append({"name": volume.name, "persistentVolumeClaim": claimed})
         mounts.append({"name": volume.name, "mountPath": volume.path, "readOnly": volume.read_only})
     for volume in own_volumes(workload):
         mounts.append(
