@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from components.gateway import key_map
+from components.targets.spec import Docker
 from ops import keys, rotate
 from ops.errors import UserError
 
@@ -66,7 +67,8 @@ def test_rotation_has_a_working_key_at_every_moment(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         rotate, "Machine", lambda _stack: SimpleNamespace(lock=_unlocked, project=None, config_file=None)
     )
-    monkeypatch.setattr(rotate, "load", lambda *_: SimpleNamespace(gateway=SimpleNamespace(endpoint="http://x")))
+    here = SimpleNamespace(gateway=SimpleNamespace(endpoint="http://x", target="here"), targets={"here": Docker()})
+    monkeypatch.setattr(rotate, "load", lambda *_: here)
     monkeypatch.setattr(rotate, "load_overlay", lambda _: {})
     monkeypatch.setattr(rotate, "apply", deploy)
     monkeypatch.setattr(rotate.docker_client, "of", lambda _: None)
