@@ -206,7 +206,8 @@ CHAT: frozenset[Capability] = frozenset({"chat"})
 CHECKS: tuple[Check, ...] = (
     Check("arithmetic", arithmetic, content=lambda s: "chat" in s.skills and s.at_least(300 * MILLION)),
     Check("reasoning", reasoning, content=_reasons),
-    Check("code that runs", code, CHAT, lambda s: "code" in s.skills and s.at_least(300 * MILLION)),
+    # Smaller models write right code on one processor and wander off on another, whose sums differ in the last bit.
+    Check("code that runs", code, CHAT, lambda s: "code" in s.skills and s.at_least(1000 * MILLION)),
     Check("tool call", tools, frozenset({"chat", "tools"}), lambda s: "tools" in s.skills),
     Check("streaming", streaming, frozenset({"streaming"})),
     Check("too long a prompt", long_prompt),

@@ -75,8 +75,8 @@ def test_smoke_asks_each_everything_and_shows_a_table_of_each(engines: Project) 
         assert f"{served} on {SETTINGS.hosted[name].kind}" in done.output
     for check in CHECKS:
         assert done.output.count(f"│ {check.name}") >= len(SERVED)
-    # What a model of half a billion parameters is up to: a division, a function, a call. Not the word problem.
-    assert done.output.count("│ content") == 3 * len(SERVED)
+    # What a model of half a billion parameters is up to: a division and a call. Not the word problem, not always code.
+    assert done.output.count("│ content") == 2 * len(SERVED)
 
 
 def test_bench_measures_each_of_them_and_draws_it(engines: Project, tmp_path: Path) -> None:

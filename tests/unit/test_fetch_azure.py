@@ -190,7 +190,8 @@ def test_without_md5_what_arrived_is_still_recorded_and_not_fetched_twice(
     publish_azure(site, storage=storage, md5=False)
     last = "/container1/INT/weights/model-00002-of-00002.safetensors"
     storage.status[last] = [404]
-    assert fetch.run_folder(azure(site)).code == 4
+    # One after the other: a failure ends the files that are on their way beside it.
+    assert fetch.run_folder(azure(site), streams=1).code == 4
     storage.status.clear()
     storage.requests.clear()
     assert fetch.run_folder(azure(site)).code == 0
