@@ -12,6 +12,8 @@ from rehearsal.control_plane.api import Object, Refused
 from rehearsal.life.vault import Driver
 from rehearsal.providers.azure.cloud import Cloud
 
+VOLUMES, CLASSES = "/api/v1/persistentvolumes", "/apis/storage.k8s.io/v1/storageclasses"
+
 TICK = 0.3
 """Seconds between two looks."""
 
@@ -47,7 +49,7 @@ class Followers:
                 while not self._stop.wait(TICK):
                     clusters = self._clusters()
                     if self._lived and not clusters:
-                        self.disks = kept_disks(api.items("/api/v1/persistentvolumes"))
+                        self.disks = kept_disks(api.items(VOLUMES), api.items(CLASSES))
                         break
                     if not clusters:
                         continue
@@ -94,10 +96,8 @@ def pools_of(clusters: list[Object]) -> tuple[SimulatedPool, ...]:
     return tuple(SimulatedPool.model_validate(entry["pool"]) for entry in entries)
 
 
-def kept_disks(volumes: list[Object]) -> list[str]:
-    """Names of the disks that outlive their cluster (pure)."""
-    return sorted(
-        volume["spec"]["csi"]["volumeHandle"]
-        for volume in volumes
-        if volume["spec"]["persistentVolumeReclaimPolicy"] == "Retain" and "csi" in volume["spec"]
-    )
+def kept_disks(volumes: list[Object], classes: list[Object]) -> list[str]:
+    """Names of the disks that outlive their cluster: those of classes that say so (pure)."""
+    keeping = {one["metadata"]["name"] for one in classes if one.get("reclaimPolicy") == "Retain"}
+    disks = [v["spec"] for v in volumes if "csi" in v["spec"] and v["spec"].get("storageClassName") in keeping]
+    return sorted(disk["csi"]["volumeHandle"] for disk in disks)

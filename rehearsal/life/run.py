@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-TRACEBACK = "Traceback (most recent call last)"
+UNHANDLED = "Program failed with an unhandled exception"
+"""Stands above the traceback of a program that did not tell what is wrong in a sentence. That of a program which Pulumi
+itself interrupts, because a resource has failed, has no such line.
+"""
+
 UNCHANGED = ("same", "read", "refresh")
 
 
@@ -43,6 +46,12 @@ class Run:
     def changed(self, kind: str = "") -> list[Step]:
         """Steps that change something, of the resources whose type's token holds `kind`."""
         return [step for step in self.steps if step.op not in UNCHANGED and kind in step.kind]
+
+    @property
+    def told(self) -> str:
+        """What was done and how long it took, in a few words."""
+        done = ", ".join(f"{count} {op}" for op, count in self.changes.items()) or "nothing"
+        return f"{done}; {self.seconds:.0f} s"
 
     def tail(self, lines: int = 20) -> list[str]:
         """Its last lines, empty ones left out."""
@@ -100,9 +109,3 @@ def _plain(text: str) -> str:
     while (start := text.find("<{%")) >= 0 and (end := text.find("%}>", start)) >= 0:
         text = text[:start] + text[end + 3 :]
     return text
-
-
-def operations(steps: list[Step]) -> str:
-    """`3 create, 1 update`: steps counted by what they do."""
-    counted = Counter(step.op for step in steps)
-    return ", ".join(f"{count} {op}" for op, count in sorted(counted.items())) or "nothing"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from rehearsal.life.run import TRACEBACK, Run
+from rehearsal.life.run import UNHANDLED, Run
 from rehearsal.life.world import World
 
 
@@ -21,10 +21,11 @@ class Failed(Exception):
 
 
 class Needs(Enum):
-    """What must be so before an act: nothing deployed yet, the stack deployed and ready, or an empty subscription."""
+    """What must be so before an act."""
 
     ZERO = "an empty subscription"
     RUNNING = "a running stack"
+    LEFT = "what a teardown left"
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class Stage:
         self.require(not run.succeeded, f"pulumi {run.command} succeeded, and had to fail", run.tail())
         for word in words:
             self.require(word in run.output, f"what pulumi {run.command} said has no '{word}'", run.tail(40))
-        self.require(TRACEBACK not in run.output, f"pulumi {run.command} showed a traceback", run.tail(40))
+        self.require(UNHANDLED not in run.output, f"pulumi {run.command} showed a traceback", run.tail(40))
         return run
 
     def up(self, *options: str, doing: str = "", **more: Any) -> Run:
@@ -97,7 +98,7 @@ class Stage:
     def bring_back(self, doing: str) -> Run:
         """Deploy over what was changed by hand, after asking Azure and the cluster what that is."""
         run = self.up("--refresh", doing=doing)
-        self.fact("brought back by", f"pulumi up --refresh: {run.changes}, {run.seconds:.0f} s")
+        self.fact("brought back by", f"pulumi up --refresh: {run.told}")
         return run
 
     def unchanged(self, *options: str) -> Run:

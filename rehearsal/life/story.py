@@ -59,9 +59,12 @@ def chosen(acts: Sequence[Act], *, short: bool, only: str = "") -> list[Act]:
 
 
 def with_what_it_needs(acts: Sequence[Act], wanted: Act) -> list[Act]:
-    """The act, and before it the first one after which a stack runs, where it needs one."""
-    if wanted.needs is not Needs.RUNNING:
+    """The act, and before it the first ones that bring about what it needs: a running stack, or what is left of one."""
+    if wanted.needs is Needs.ZERO:
         return [wanted]
+    if wanted.needs is Needs.LEFT:
+        torn = next(act for act in acts if act.needs is Needs.RUNNING and not act.leaves)
+        return [*with_what_it_needs(acts, torn), wanted]
     return [next(act for act in acts if act.needs is Needs.ZERO and act.leaves), wanted]
 
 

@@ -59,7 +59,7 @@ class Vault:
             if tls is None or name != tls.certificate:
                 # Of a key in PEM a whole line: others are the same in every key, or end in another place elsewhere.
                 made.canaries[name] = value.splitlines()[2] if tls and name == tls.key else value
-        made.rotate()
+        made.add_key()
         return made
 
     def get(self, name: str) -> str | None:
@@ -70,13 +70,23 @@ class Vault:
         """A new version of the content."""
         self.contents[vault_object(name)] = content
 
-    def rotate(self) -> str:
-        """Another API key in place of those before, brought into the vault as the commands do it; its id."""
-        self.keys = dict([list(keys.with_another(self.keys).items())[-1]])
+    def add_key(self) -> str:
+        """Another API key beside those there are, brought into the vault as the commands do it; its id."""
+        self.keys = keys.with_another(self.keys)
         self.canaries |= self.keys
+        self._fill()
+        return list(self.keys)[-1]
+
+    def retire_old_keys(self) -> list[str]:
+        """Leave only the newest key; the ids of those that open nothing any more."""
+        *old, newest = self.keys
+        self.keys = {newest: self.keys[newest]}
+        self._fill()
+        return old
+
+    def _fill(self) -> None:
         contents = {name: content_of(name, self.keys, {}, self.given) for name in wanted(self.settings, self.stack)}
         fill(self, {name: content for name, content in contents.items() if content is not None})
-        return next(iter(self.keys))
 
 
 @dataclass

@@ -92,7 +92,7 @@ class World:
             **found,
             "PATH": f"{self.life / 'programs'}:{found['PATH']}",
             STATE: str(self.azure),
-            # The program says so to its provider; the plugin that is built from packages reads this only.
+            # The program tells its provider the same. A plugin built from the newest source there is reads this only.
             "PULUMI_K8S_ENABLE_PATCH_FORCE": "true",
         }
 

@@ -110,6 +110,8 @@ def test_the_short_cut_and_a_single_step_are_parts_of_the_whole() -> None:
     assert story.chosen(acts, short=True) == [UP]
     assert story.chosen(acts, short=False, only="broken") == [UP, BROKEN]
     assert story.chosen(acts, short=True, only="up") == [UP]
+    torn, again = Act("torn", "End", passes, leaves=False), Act("again", "Again", passes, Needs.LEFT)
+    assert story.chosen([*acts, torn, again], short=False, only="again") == [UP, torn, again]
     with pytest.raises(ToolError, match="no step 'sing'") as error:
         story.chosen(acts, short=False, only="sing")
     assert "up, verify, broken" in str(error.value)
@@ -198,7 +200,7 @@ def test_a_command_that_fails_fails_the_act() -> None:
     [
         (0, "quota", "had to fail"),
         (255, "another reason", "no 'quota'"),
-        (255, "quota\nTraceback (most recent call last)", "a traceback"),
+        (255, "quota\nProgram failed with an unhandled exception:\nTraceback", "a traceback"),
     ],
 )
 def test_a_refusal_must_fail_for_the_right_reason_and_without_a_traceback(code: int, output: str, why: str) -> None:
@@ -255,10 +257,14 @@ def test_nodes_come_for_pools_that_azure_has_made_and_no_others() -> None:
 
 
 def test_a_disk_outlives_its_cluster_when_its_class_says_so() -> None:
-    def volume(name: str, policy: str) -> dict[str, Any]:
-        return {"spec": {"persistentVolumeReclaimPolicy": policy, "csi": {"volumeHandle": name}}}
+    def volume(name: str, storage_class: str) -> dict[str, Any]:
+        return {"spec": {"storageClassName": storage_class, "csi": {"volumeHandle": name}}}
 
-    assert kept_disks([volume("kept", "Retain"), volume("gone", "Delete")]) == ["kept"]
+    classes = [
+        {"metadata": {"name": "weights"}, "reclaimPolicy": "Retain"},
+        {"metadata": {"name": "default"}, "reclaimPolicy": "Delete"},
+    ]
+    assert kept_disks([volume("kept", "weights"), volume("gone", "default")], classes) == ["kept"]
 
 
 @pytest.mark.parametrize(("vault", "data", "names"), [(True, True, ["slm-vault", "slm-prod-data"]), (False, False, [])])

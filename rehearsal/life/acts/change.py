@@ -29,7 +29,7 @@ def model(stage: Stage) -> None:
     stage.fact("model", f"{engine.model} → {other}")
     stage.fact("new volume", ", ".join(sorted(after - volumes)))
     stage.fact("old volume", f"{'kept' if volumes <= after else 'gone'}: {', '.join(sorted(volumes))}")
-    stage.fact("steps", f"{run.changes}, {run.seconds:.0f} s")
+    stage.fact("steps", run.told)
 
 
 def _another_model(stage: Stage, name: str) -> str:
@@ -83,7 +83,7 @@ def upgrade(stage: Stage) -> None:
     stage.fact("image", f"{image.rpartition('@')[0]}, another digest")
     stage.fact("strategy", strategy)
     stage.fact("GPUs of the pool at its most", stage.world.target.gpus)
-    stage.fact("steps", f"{run.changes}, {run.seconds:.0f} s")
+    stage.fact("steps", run.told)
 
 
 def surge(stage: Stage) -> None:

@@ -8,28 +8,27 @@ from rehearsal.life.acts.faults import TROUBLES, _arm
 from rehearsal.life.stage import Act, Needs, Stage
 from rehearsal.providers.azure.faults import Fault
 from rehearsal.providers.azure.store import Record
+from rehearsal.providers.azure.subscription import Subscription
 
 GROUP, VAULT, CLUSTER = "resources:ResourceGroup", "keyvault:Vault", "containerservice:ManagedCluster"
 
 
 def destroy(stage: Stage) -> None:
-    """A teardown first refuses what is protected. Then a forgotten management lock stops it, with a message that names
-    the lock; once that is taken away the same command goes on to the end. Nothing is left but what the file says shall
-    stay."""
+    """A teardown first refuses what is protected. Then a forgotten management lock stops it, with a message that says
+    on what it lies; once that is taken away the same command goes on to the end. Nothing is left but what the file says
+    shall stay."""
     world = stage.world
     run = stage.refused(
         "destroy", "--yes", "--skip-preview", words=["protected"], doing="tearing down what is protected"
     )
     stage.fact("protected", run.message())
     lock = world.cloud.lock(world.cloud.find(GROUP, f"slm-{world.stack}").id, "nobody-remembers-why")
-    run = stage.refused(
-        *_destroying(), words=["ScopeLocked", "nobody-remembers-why"], doing="tearing down, with a lock"
-    )
+    run = stage.refused(*_destroying(), words=["ScopeLocked", "remove the lock"], doing="tearing down, with a lock")
     stage.fact("with a lock", run.message())
     stage.fact("way out", TROUBLES["locked"].way_out)
     world.cloud.delete(lock)
     run = stage.pulumi(*_destroying(), doing="tearing down, without the lock")
-    stage.fact("destroyed", f"{run.changes}, {run.seconds:.0f} s")
+    stage.fact("destroyed", run.told)
     _what_is_left(stage)
 
 
@@ -69,6 +68,24 @@ def kept_resources(target: Aks, left: list[Record]) -> list[Record]:
     ]
 
 
+def adopt(stage: Stage) -> None:
+    """The next deployment takes over what the teardown left: the vault with its secrets is the same one, and nothing
+    has to be imported by hand. Without being told so, it says that the names are taken."""
+    world = stage.world
+    before = {one.id: one.born for one in world.cloud.resources()}
+    run = stage.up_refused(words=["already existing resource"], doing="deploying over what is left, untold")
+    stage.fact("what a person reads", run.message())
+    target, subscription = world.settings().gateway.target, Subscription.read(world.azure).subscription
+    stage.change(targets={target: {"adopt": True, "subscription_id": subscription}})
+    run = stage.up(doing="deploying over what is left, with adopt: true")
+    now = {one.id: one.born for one in world.cloud.resources()}
+    changed = [arm_id for arm_id, born in before.items() if now.get(arm_id) != born]
+    stage.none(changed, "these were made anew, or are gone")
+    stage.fact("taken over", ", ".join(arm_id.rpartition("/")[2] for arm_id in before))
+    stage.fact("way out", f"adopt: true and subscription_id on the target, then pulumi up: {run.told}")
+    stage.unchanged()
+
+
 def half_created(stage: Stage) -> None:
     """The cluster's creation fails half-way, in an empty subscription: Azure has a cluster in the state Failed. The
     same command again goes on with what is there, and ends with a running stack."""
@@ -81,7 +98,7 @@ def half_created(stage: Stage) -> None:
     run = stage.up(doing="deploying again")
     state = world.cloud.resources(CLUSTER)[0].state
     stage.require(state == "Succeeded", f"the cluster's state is {state}")
-    stage.fact("way out", f"{TROUBLES['half-created'].way_out}: {run.changes}, {run.seconds:.0f} s")
+    stage.fact("way out", f"{TROUBLES['half-created'].way_out}: {run.told}")
 
 
 def gone(stage: Stage) -> None:
@@ -96,13 +113,14 @@ def gone(stage: Stage) -> None:
         doing="tearing down without a cluster",
         extra={"PULUMI_K8S_DELETE_UNREACHABLE": "true"},
     )
-    stage.fact("destroyed", f"{run.changes}, {run.seconds:.0f} s")
+    stage.fact("destroyed", run.told)
     stage.fact("how", "PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --refresh")
     _what_is_left(stage)
 
 
 ACTS = (
     Act("destroy", "Teardown, held up by a lock", destroy, leaves=False, short=True),
+    Act("adopt", "Deploy again over what was left", adopt, Needs.LEFT),
     Act("fault-half-created", "Fault: the cluster is created half-way", half_created, Needs.ZERO),
     Act("gone", "Teardown of a cluster that is gone", gone, leaves=False),
 )

@@ -8,7 +8,6 @@ from typing import Any
 
 import tomlkit
 
-from components.catalog.hardware import hardware
 from rehearsal.life.stage import Act, Failed, Stage
 from rehearsal.providers.azure.faults import FILE, Fault, Faults
 from rehearsal.providers.azure.subscription import FILE as SUBSCRIPTION
@@ -17,6 +16,9 @@ from rehearsal.providers.azure.vm_sizes import Size, sizes
 
 POOL = "rehearsed"
 """The pool that is added to the stack so that something can go wrong with it."""
+
+VCPUS = 4
+"""Of its nodes: enough for what AKS itself runs there."""
 
 CREDENTIAL, AGENT_POOL = "managedidentity:FederatedIdentityCredential", "containerservice:AgentPool"
 
@@ -91,15 +93,18 @@ def sku(stage: Stage) -> None:
 
 
 def quota(stage: Stage) -> None:
-    """More nodes than the quota allows: the message names the family and what is left of it. Once the quota is raised,
-    the same command goes on."""
-    size = _size_of_pool(stage)
+    """A pool of machines of which the subscription may have none: the message names the family and what is left of it.
+    Once the quota is raised, the same command goes on."""
+    world = stage.world
+    size = _another_size(stage)
     _subscription(stage, quota={size.family: 0})
-    stage.change(**_pool(stage, vm_size=size.name, min_nodes=2, max_nodes=3))
+    stage.change(**_pool(stage, vm_size=size.name, min_nodes=1, max_nodes=2))
     run = stage.up_refused(words=["ErrCode_InsufficientVCPUQuota", size.family], doing="asking for more than the quota")
     _told(stage, "quota", run.message())
     _subscription(stage, quota={size.family: 100})
     _way_out(stage, "quota")
+    world.wait(lambda: _nodes(stage), f"the node of pool {POOL}")
+    stage.fact("pool now", f"{size.name}: {', '.join(_nodes(stage))}")
 
 
 def conflict(stage: Stage) -> None:
@@ -118,15 +123,16 @@ def conflict(stage: Stage) -> None:
 def slow(stage: Stage) -> None:
     """Azure takes long over a pool: the command waits and says for what, and ends well without anybody's help."""
     seconds = 12
-    size = _size_of_pool(stage)
-    other = next(s for s in _ordinary(stage) if s.family != size.family)
     _arm(stage, Fault(type=AGENT_POOL, name=POOL, operation="create", fault="slow", seconds=seconds, times=1))
-    stage.change(**_pool(stage, vm_size=other.name, min_nodes=1, max_nodes=2))
+    stage.change(**_pool(stage, vm_size=_another_size(stage).name, min_nodes=1, max_nodes=2))
     run = stage.up(doing=f"making a pool anew, which takes Azure {seconds} s")
     stage.require(run.seconds > seconds, f"the deployment ended after {run.seconds:.0f} s and did not wait")
-    shown = [line.strip() for line in run.output.splitlines() if POOL in line and "s)" in line]
-    stage.fact("waited", f"{run.seconds:.0f} s")
-    stage.fact("what is shown meanwhile", shown[0] if shown else "")
+    shown = [
+        line.strip() for line in run.output.splitlines() if POOL in line and "AgentPool" in line and "created" in line
+    ]
+    stage.require(shown, "what Pulumi says does not tell that the pool took long", run.tail())
+    stage.fact("what a person reads", shown[-1])
+    stage.fact("what it means", TROUBLES["slow"].means)
 
 
 def token(stage: Stage) -> None:
@@ -147,7 +153,7 @@ def _way_out(stage: Stage, name: str, *options: str) -> None:
     """The step that leads out of it, which must end with everything deployed."""
     _arm(stage)
     run = stage.up(*options, doing=f"way out: {TROUBLES[name].way_out}")
-    stage.fact("way out", f"{TROUBLES[name].way_out}: {run.changes}, {run.seconds:.0f} s")
+    stage.fact("way out", f"{TROUBLES[name].way_out}: {run.told}")
 
 
 def _arm(stage: Stage, *faults: Fault) -> None:
@@ -167,13 +173,11 @@ def _pool(stage: Stage, **fields: Any) -> dict[str, Any]:
     return {"targets": {target: {"pools": {POOL: fields}}}}
 
 
-def _size_of_pool(stage: Stage) -> Size:
-    """The added pool's size; the pool is added where it is not there yet."""
-    world = stage.world
-    if POOL not in world.target.pools:
-        stage.change(**_pool(stage, vm_size=_ordinary(stage)[0].name, min_nodes=1, max_nodes=1))
-        stage.up(doing=f"adding a pool of {world.target.pools[POOL].vm_size}")
-    return sizes()[world.target.pools[POOL].vm_size.lower()]
+def _another_size(stage: Stage) -> Size:
+    """A size of another family than the added pool's, where it is there already."""
+    pool = stage.world.target.pools.get(POOL)
+    now = sizes()[pool.vm_size.lower()].family if pool else ""
+    return next(size for size in _ordinary(stage) if size.family != now)
 
 
 def _two_families(stage: Stage) -> tuple[Size, Size]:
@@ -185,10 +189,10 @@ def _two_families(stage: Stage) -> tuple[Size, Size]:
 
 
 def _ordinary(stage: Stage) -> list[Size]:
-    """Sizes without GPUs that the stack file may name and the region has, those of families the stack does not use."""
+    """Sizes of four vCPUs that the region has, without GPUs, of families that the stack does not use."""
     subscription, target = Subscription.read(stage.world.azure), stage.world.target
     used = {sizes()[pool.vm_size.lower()].family for name, pool in target.pools.items() if name != POOL}
-    named = [sizes()[name.lower()] for name, row in hardware().vm_sizes.items() if not row.gpus]
+    named = [size for size in sizes().values() if size.vcpus == VCPUS and not size.gpus]
     return [size for size in named if size.family not in used and subscription.offers(size.family, target.location)]
 
 

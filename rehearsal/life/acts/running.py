@@ -6,37 +6,43 @@ import base64
 
 from components.gateway import NAME as GATEWAY
 from components.gateway.settings import KEYS_SECRET
-from rehearsal.control_plane.api import Object
 from rehearsal.life.judging.objects import identities, is_ready
 from rehearsal.life.objects import Objects
 from rehearsal.life.stage import Act, Stage
 
 
 def rotation(stage: Stage) -> None:
-    """Another API key is put into the vault and reaches the gateway's files by the CSI driver: no pod is replaced, no
-    container starts again, and Pulumi sees nothing to do, because its state never held the key."""
+    """An API key is replaced as the documents say: first both open the gateway, then only the new one. Both times the
+    vault's content reaches the gateway's files by the CSI driver, no pod is replaced, no container starts again, and
+    Pulumi sees nothing to do, because its state never held a key."""
     world, live = stage.world, Objects(stage.world)
     before = identities(live.pods())
-    secret = live.path("v1", "secrets", f"{GATEWAY}-secrets")
-    world.wait(lambda: "data" in _get(stage, secret), "the gateway's secret files")
-    old = _get(stage, secret)["data"]
-    rotated = world.vault.rotate()
-    stage.tell("waiting for the vault's driver")
-    world.wait(lambda: _get(stage, secret)["data"] != old, "the new key in the gateway's files")
-    content = base64.b64decode(_get(stage, secret)["data"]["keys.map"]).decode()
-    stage.require(content == world.vault.get(KEYS_SECRET), "the gateway's file is another one")
+    added = world.vault.add_key()
+    _reaches_the_gateway(stage, live, 2)
+    stage.fact("beside the old one", added)
+    retired = world.vault.retire_old_keys()
+    _reaches_the_gateway(stage, live, 1)
+    stage.fact("retired", ", ".join(retired))
     run = stage.unchanged()
     after = identities(live.pods())
-    stage.none(
-        (f"{pod} was replaced or started again" for pod in before if after.get(pod) != before[pod]), "pods changed"
-    )
-    stage.fact("rotated", f"{rotated}, in the gateway's keys.map")
+    changed = [f"{pod} was replaced or started again" for pod in before if after.get(pod) != before[pod]]
+    stage.none(changed, "pods changed")
     stage.fact("pods unchanged", ", ".join(sorted(after)))
-    stage.fact("preview afterwards", f"{run.changes.get('same', 0)} unchanged")
+    stage.fact("preview afterwards", run.told)
 
 
-def _get(stage: Stage, path: str) -> Object:
-    return stage.world.api.get(path)
+def _reaches_the_gateway(stage: Stage, live: Objects, keys: int) -> None:
+    """Wait until the gateway's file holds what the vault does: one line for each key."""
+    stage.tell("waiting for the vault's driver")
+    wanted = str(stage.world.vault.get(KEYS_SECRET))
+    stage.require(len(wanted.splitlines()) == keys, f"the vault has {len(wanted.splitlines())} keys, and not {keys}")
+    stage.world.wait(lambda: _keys_of(live) == wanted, "the vault's keys in the gateway's files")
+
+
+def _keys_of(live: Objects) -> str:
+    """What the gateway reads as its keys; nothing where it has none yet."""
+    secrets = {one["metadata"]["name"]: one for one in live.all("v1", "secrets")}
+    return base64.b64decode(secrets.get(f"{GATEWAY}-secrets", {}).get("data", {}).get("keys.map", "")).decode()
 
 
 def drain(stage: Stage) -> None:

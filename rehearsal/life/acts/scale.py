@@ -31,7 +31,7 @@ def scale(stage: Stage) -> None:
     world.wait(live.all_ready, f"{copies} copies of {name} to be ready", 120)
     nodes = sorted({pod["spec"]["nodeName"] for pod in live.pods(name)})
     stage.require(len(nodes) == copies, f"{copies} copies are on {len(nodes)} nodes", nodes)
-    stage.fact("copies", f"{copies} on {', '.join(nodes)}; {run.changes}, {run.seconds:.0f} s")
+    stage.fact("copies", f"{copies} on {', '.join(nodes)}; {run.told}")
     _beyond(stage, live, name, copies)
     stage.change(engines={name: {"replicas": 1}})
     stage.bring_back("running one copy again")
