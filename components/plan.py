@@ -76,6 +76,7 @@ def gateway(settings: Settings, routes: Sequence[Route], naming: Naming) -> Plan
         outside=tuple(Outside(r.host, r.port) for r in routes if r.upstream),
         scale=Scale(own.replicas, own.replicas),
         metrics_port=INTERNAL_PORT if any(r.demand for r in routes) else None,
+        advised=True,
     )
     return Planned(own.target, workload, around)
 
@@ -97,7 +98,7 @@ def webui(settings: Settings) -> Planned:
         raise ValueError("the stack has no webui")
     model = page.model or settings.chat_models()[0]
     workload = webui_workload(page, inside_url(settings.gateway), model, settings.images["webui"])
-    around = Surroundings(exposure=Exposure(page.bind, page.port), among_engines=False, calls=True)
+    around = Surroundings(exposure=Exposure(page.bind, page.port), among_engines=False, calls=True, advised=True)
     return Planned(page.target, workload, around)
 
 

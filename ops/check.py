@@ -21,6 +21,7 @@ from components.targets.spec import Aks, Docker
 from components.yaml_file import read as read_yaml
 from ops.cost_table import cost_tables
 from ops.machine import PROJECT, STATE_DIRECTORY
+from ops.place import endpoint_of
 from ops.sizing_table import resource_table
 
 
@@ -37,7 +38,7 @@ def run(stack: str = "dev", project_dir: Path = PROJECT, console: Console | None
     for part in cost_tables(settings):
         console.print(part, markup=False, highlight=False)
     console.print(_images(settings))
-    console.print(_gateway_line(settings), markup=False, highlight=False, soft_wrap=True)
+    console.print(_gateway_line(settings, stack), markup=False, highlight=False, soft_wrap=True)
     if page := settings.webui:
         line = f"web page: {page.endpoint}, {page.memory_mib} MiB; asks {page.model or settings.chat_models()[0]} first"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
@@ -174,8 +175,6 @@ def _images(settings: Settings) -> Table:
     return table
 
 
-def _gateway_line(settings: Settings) -> str:
-    gateway = settings.gateway
-    scheme = "https" if gateway.tls else "http"
-    where = settings.targets[gateway.target].where
-    return f"gateway: {scheme}://{gateway.bind}:{gateway.port} on {where}; environment: {settings.environment}"
+def _gateway_line(settings: Settings, stack: str) -> str:
+    where = settings.targets[settings.gateway.target].where
+    return f"gateway: {endpoint_of(settings, stack)} on {where}; environment: {settings.environment}"

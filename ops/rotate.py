@@ -15,7 +15,6 @@ from ops.errors import UserError
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 from ops.smoke import ask
-from ops.smoke_test import endpoint_of
 
 
 def show(stack: str) -> None:
@@ -65,7 +64,7 @@ def rotate(stack: str, console: Console) -> None:
         keys.save(pulumi, {newest: both[newest]})
         apply(pulumi, console, "up", "--skip-preview")
         answers(settings, both[newest])
-        refused(endpoint_of(settings), list(old.values())[-1])
+        refused(settings.gateway.endpoint, list(old.values())[-1])
         console.print(f"  {', '.join(old)} retired; make key STACK={stack} shows the new key")
 
 
@@ -94,4 +93,4 @@ def refused(endpoint: str, key: str) -> None:
 def answers(settings: Settings, key: str) -> None:
     """Raise UserError unless the stack answers with this key."""
     served = next(iter(settings.engines.values())).served_name
-    ask(endpoint_of(settings), key, served, max_tokens=8)
+    ask(settings.gateway.endpoint, key, served, max_tokens=8)

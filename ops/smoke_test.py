@@ -8,9 +8,11 @@ import tenacity
 from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
+from components.targets.spec import Docker
 from ops import docker_client, keys
 from ops.errors import UserError
 from ops.machine import Machine
+from ops.place import endpoint_of
 from ops.pulumi_cli import Pulumi
 from ops.smoke import ANSWER, QUESTION, Answer, ask, suite
 from ops.smoke.subjects import subjects
@@ -18,16 +20,19 @@ from ops.verify import broken_controls
 
 
 def run(stack: str, console: Console) -> None:
-    """Check a running stack and ask each of its models. Raises UserError."""
+    """Ask each model of a running stack, and check its containers where they run here. Raises UserError."""
     machine = Machine(stack)
     settings = load(stack, machine.project, load_overlay(machine.config_file))
     held = keys.load(Pulumi(machine))
     if not held:
         raise UserError(f"stack '{stack}' has not been deployed from here", fix=f"make up STACK={stack}")
     key = keys.current(held)
-    hardened(stack)
-    first_answer(settings, stack, key, console)
-    suite.run(settings, stack, endpoint_of(settings), key, docker_client.of(settings), console)
+    on_docker = isinstance(settings.targets[settings.gateway.target], Docker)
+    if on_docker:
+        hardened(stack)
+        first_answer(settings, stack, key, console)
+    client = docker_client.of(settings) if on_docker else None
+    suite.run(settings, stack, endpoint_of(settings, stack), key, client, console)
 
 
 def hardened(stack: str) -> None:
@@ -43,11 +48,6 @@ def hardened(stack: str) -> None:
             harm="what runs is weaker than what was reviewed",
             fix=f"make up STACK={stack} again; if it stays, the Docker engine does not honour a limit",
         )
-
-
-def endpoint_of(settings: Settings) -> str:
-    """The address clients use, from this machine."""
-    return settings.gateway.endpoint
 
 
 @tenacity.retry(
@@ -67,7 +67,7 @@ def first_answer(settings: Settings, stack: str, key: str, console: Console) -> 
     if not talking:
         raise UserError("no engine of this stack holds conversations", fix="add `chat` to an engine's capabilities")
     name, engine = talking[0]
-    served, endpoint = engine.served_name, endpoint_of(settings)
+    served, endpoint = engine.served_name, endpoint_of(settings, stack)
     chat = "chat" in subjects(settings)[0].skills
     answer = (ask if name in settings.hosted else _ask_soon)(endpoint, key, served, chat=chat)
     if not answer.text:

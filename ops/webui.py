@@ -18,7 +18,6 @@ from ops.keys import new_key
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 from ops.rotate import only_on_a_terminal, refused
-from ops.smoke_test import endpoint_of
 
 WEBUI_SECRETS = "webuiSecrets"
 KEY, PASSWORD, SECRET_KEY = SECRETS["api-key"], SECRETS["admin-password"], SECRETS["secret-key"]
@@ -93,5 +92,5 @@ def rotate_key(stack: str, console: Console) -> None:
         recovery.recover(pulumi, docker_client.of(settings), console)
         save_secrets(pulumi, {**held, KEY: new_key()})
         apply(pulumi, console, "up", "--skip-preview")
-        refused(endpoint_of(settings), held[KEY])
+        refused(settings.gateway.endpoint, held[KEY])
         console.print("  the page has a new key; the old one is refused")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from components.engines import reserved
 from components.engines.base import Capability, EngineBase
+from components.engines.scripts import script
 from components.engines.units import Quantity, mebibytes
 from components.footprint import Footprint, mib
 from components.models import Format, Model, Site
@@ -134,7 +134,7 @@ class LlamaCpp(EngineBase):
         """
         self.check_context(model)
         key, weights = self.weights_of(model)
-        files = [_script("serve"), _script("probe")]
+        files = [script("drain"), script("serve", "llamacpp"), script("probe", "llamacpp")]
         if model.chat_template_text is not None:
             files.append(File(name="chat-template.jinja", content=model.chat_template_text))
         return Workload(
@@ -211,7 +211,3 @@ class LlamaCpp(EngineBase):
             return 0
         windowed = 1 - (model.full_attention_layers or 0) / model.layers
         return model.kv_bytes_per_token * windowed * min(self.context_length, model.window)
-
-
-def _script(part: str) -> File:
-    return File(name=f"{part}.sh", content=Path(__file__).with_name(f"llamacpp_{part}.sh").read_text())

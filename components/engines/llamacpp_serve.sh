@@ -1,10 +1,9 @@
 # Runs llama-server, and lets running answers finish before it is stopped: by itself it cuts them off at once.
 # usage: serve.sh PORT SECONDS ARGUMENT...      (SECONDS is the longest it waits for them)
 set -u
+. "${0%/*}/drain.sh"
 port=$1 seconds=$2
 shift 2
-stopping=''
-trap 'stopping=yes' TERM INT
 
 # Whether a request runs or waits. A server that computes may answer late: silence counts as busy.
 busy() {
@@ -24,18 +23,4 @@ busy() {
 
 # The upstream image has it beside its libraries, and not on the search path.
 program=$(command -v llama-server) || program=/app/llama-server
-"$program" "$@" &
-server=$!
-while :; do
-  wait "$server"
-  code=$?
-  [[ $stopping ]] || exit "$code"
-  kill -0 "$server" 2>/dev/null || exit "$code"
-  echo "stopping: running answers have $seconds seconds"
-  for ((until = SECONDS + seconds; SECONDS < until; )); do
-    busy || break
-    sleep 0.2
-  done
-  stopping=''
-  kill -TERM "$server" 2>/dev/null
-done
+drained "$seconds" "$program" "$@"

@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from components.engines.base import Capability, EngineBase
 from components.engines.ollama_environment import refuse_reserved
-from components.engines.ollama_import import digest, import_job, script
+from components.engines.ollama_import import digest, import_job
 from components.engines.ollama_variants import Variant, check_names, check_templates
+from components.engines.scripts import script
 from components.engines.units import Duration
 from components.fetching import fetch_job
 from components.footprint import Footprint, mib
@@ -152,9 +153,10 @@ class Ollama(EngineBase):
         return Workload(
             name=name,
             image=images["ollama"],
-            args=("serve",),
+            # By itself the server cuts running answers off when it is asked to stop.
+            command=("bash", f"{FILES_DIRECTORY}/serve.sh", str(self.drain)),
             env=self._environment("0.0.0.0") | self.env,
-            files=(script("http"), script("probe")),
+            files=(script("drain"), *(script(part, "ollama") for part in ("http", "probe", "serve"))),
             volumes=(self._store(name, model, images, site),),
             scratch=(Scratch(path="/tmp", size_mib=256),),  # noqa: S108
             port=self.port,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
+from components.engines.scripts import script
 from components.workload import FILES_DIRECTORY, File, Image, Resources, Scratch, Volume, Workload
 
 ENVIRONMENT = {"OLLAMA_HOST", "OLLAMA_MODELS", "OLLAMA_NOPRUNE", "OLLAMA_NO_CLOUD", "GIN_MODE", "HOME"}
@@ -33,17 +33,12 @@ def import_job(
         image=image,
         command=("bash", f"{FILES_DIRECTORY}/import.sh", *models),
         env={key: value for key, value in environment.items() if key in ENVIRONMENT},
-        files=(script("http"), script("import"), *files),
+        files=(script("http", "ollama"), script("import", "ollama"), *files),
         volumes=(store.model_copy(update={"read_only": False}),),
         scratch=(Scratch(path="/tmp", size_mib=64),),  # noqa: S108
         resources=Resources(memory_mib=1024, cpus=1),
         deadline=3600,
     )
-
-
-def script(part: str) -> File:
-    """One of the scripts beside this file."""
-    return File(name=f"{part}.sh", content=Path(__file__).with_name(f"ollama_{part}.sh").read_text())
 
 
 def digest(text: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from components.engines.base import Capability, EngineBase
 from components.engines.reserved import refuse
+from components.engines.scripts import script
 from components.footprint import Footprint, mib
 from components.models import Format, Model, Site
 from components.weights_volumes import PATHS, weights_bytes, weights_roles, weights_volume
@@ -167,7 +167,7 @@ class Onnx(EngineBase):
             image=images[self.roles(model)[0]],
             env=self._environment(with_template=template is not None) | self.env,
             files=(
-                File(name="probe.sh", content=Path(__file__).with_name("onnx_probe.sh").read_text()),
+                script("probe", "onnx"),
                 *([File(name="chat_template.jinja", content=template)] if template is not None else []),
             ),
             volumes=(weights_volume(name, model, key, images, site),),

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.engines.scripts import script
 from components.engines.vllm_arguments import CHAT_TEMPLATE, SHIPPED_PARSERS, TOOL_PARSERS
 from components.engines.vllm_environment import CACHE
 from components.models import Model
@@ -20,7 +21,7 @@ CACHE_GIB = 8
 
 def files(engine: Vllm, model: Model) -> tuple[File, ...]:
     """Its probe, the chat template where the model has one of its own, and our tool parsers where they are used."""
-    found = [File(name="probe.sh", content=(HERE / "vllm_probe.sh").read_text())]
+    found = [script("probe", "vllm")]
     if (template := model.chat_template_text) is not None:
         found.append(File(name=CHAT_TEMPLATE, content=template))
     if engine.calls_tools(model) and model.tool_parser in SHIPPED_PARSERS:

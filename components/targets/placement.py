@@ -85,6 +85,7 @@ class Surroundings:
     it calls workloads of the stack itself, `outside` are the endpoints it calls beyond. `metrics_port` is the port that
     monitoring and autoscaling read. `other_gpus` are the GPUs that the other workloads of the stack take on the same
     target at their most.
+    `advised`: what it needs is a guess here, so that an autoscaler that measures it is asked for its advice.
     `among_engines` False keeps it where only other exposed workloads are: it reaches the gateway and no engine, and
     asks no name server outside.
     """
@@ -97,6 +98,7 @@ class Surroundings:
     scale: Scale = Scale()
     metrics_port: int | None = None
     other_gpus: int = 0
+    advised: bool = False
 
 
 @dataclass(frozen=True)

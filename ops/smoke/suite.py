@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from components.settings import Settings
+from components.targets.spec import Docker
 from ops.errors import UserError
 from ops.smoke import sandbox
 from ops.smoke.api import Api
@@ -19,10 +20,12 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 
-def run(settings: Settings, stack: str, endpoint: str, key: str, client: DockerClient, console: Console) -> None:
-    """Check every model and print a table for each. Raises UserError naming what failed."""
+def run(settings: Settings, stack: str, endpoint: str, key: str, client: DockerClient | None, console: Console) -> None:
+    """Check every model and print a table for each. Code is run by `client`'s Docker engine, and without one it is
+    only looked at. Raises UserError naming what failed.
+    """
     api, failed = Api(endpoint, key), list[str]()
-    runner = partial(run_code, client, settings.images.get("fetch"))
+    runner = partial(run_code, client, settings.images.get("fetch")) if client else None
     try:
         for subject in subjects(settings):
             with console.status(f"asking {subject.model}"):
@@ -39,8 +42,16 @@ def run(settings: Settings, stack: str, endpoint: str, key: str, client: DockerC
         raise UserError(
             f"{len(failed)} checks failed:\n{listed}",
             harm="clients of these models get what the table shows",
-            fix=f"docker logs slm-{stack}-ENGINE, then make up STACK={stack}",
+            fix=f"{logs_of(settings, stack)}, then make up STACK={stack}",
         )
+
+
+def logs_of(settings: Settings, stack: str) -> str:
+    """The command that shows what an engine says."""
+    target = settings.targets[settings.gateway.target]
+    if isinstance(target, Docker):
+        return f"docker logs slm-{stack}-ENGINE"
+    return f"kubectl logs -n {target.namespace} -l app.kubernetes.io/name=ENGINE"
 
 
 def run_code(client: DockerClient, image: str | None, answer: str) -> str:

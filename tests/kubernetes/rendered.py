@@ -106,6 +106,7 @@ def on_cluster(name: str) -> dict[str, Any]:
         "exposure": "public",
         "source_ranges": [CALLERS],
         "keda_namespace": "keda",
+        "vertical_pod_autoscaler": True,
     }
     engines = {
         "chat": {"scaling": {"min": 0, "max": 3}},

@@ -14,7 +14,7 @@ from components.targets.kubernetes.names import Manifest
 
 Schema = dict[str, Any]
 
-ADDED = {"ScaledObject", "SecretProviderClass"}
+ADDED = {"ScaledObject", "SecretProviderClass", "VerticalPodAutoscaler"}
 """Kinds that are no part of Kubernetes: an API server that knows their definitions checks them."""
 
 

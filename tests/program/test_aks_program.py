@@ -23,6 +23,7 @@ from components.targets.aks.target import AksTarget
 from components.targets.placement import Placement, UnsupportedError
 from components.targets.spec import Aks
 from components.workload import Probe, Resources, SecretFile, Workload
+from rehearsal.providers.azure.catalogue import catalogue
 from tests.program.aks_recorder import ISSUER, SERVER_ID, SUBSCRIPTION, TENANT, AksRecorder, OnStandIn
 from tests.program.conftest import Run
 from tests.program.recorder import is_secret
@@ -470,6 +471,17 @@ def test_azures_own_changes_are_no_difference(declare: Declare) -> None:
     recorder = declare(aks(upgrade_channel="stable"))
     assert options(recorder, "cloud-aks").ignore_changes == ["kubernetesVersion", "agentPoolProfiles"]
     assert options(recorder, "cloud-pool-gpu-nodes").ignore_changes == ["count", "orchestratorVersion"]
+
+
+def test_what_azure_cannot_change_in_a_pool_makes_it_anew(declare: Declare) -> None:
+    recorder = declare(aks(pools=pools(gpu={**GPU, "spot": True})))
+    pool = "cloud-pool-gpu-nodes"
+    given = {name for name, value in recorder.inputs[pool].items() if value is not None}
+    refused = {path.partition(".")[0] for path in catalogue()["containerservice:AgentPool"].immutable}
+    replaced = set(options(recorder, pool).replace_on_changes or ())
+    # What is the same in every pool never changes.
+    assert given & refused - {"osType", "type"} <= replaced
+    assert options(recorder, pool).delete_before_replace
 
 
 def test_a_preview_from_zero_asks_azure_for_nothing_and_shows_everything(declare: Declare) -> None:

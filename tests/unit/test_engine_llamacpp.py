@@ -159,7 +159,7 @@ def test_the_probe_and_the_drain_know_the_port_and_their_time() -> None:
     assert service.command == ("bash", "/etc/slm/serve.sh", "9000", "30")
 
 
-@pytest.mark.parametrize("script", ["serve.sh", "probe.sh"])
+@pytest.mark.parametrize("script", ["serve.sh", "drain.sh", "probe.sh"])
 def test_the_scripts_are_valid_bash(script: str) -> None:
     bash = shutil.which("bash")
     assert bash is not None
@@ -172,8 +172,9 @@ def test_a_server_that_ends_by_itself_ends_the_container_with_its_exit_code(tmp_
     server = tmp_path / "llama-server"
     server.write_text("#!/bin/sh\nexit 7\n")
     server.chmod(0o755)
+    for file in workload().files:
+        (tmp_path / file.name).write_text(file.content)
     script = tmp_path / "serve.sh"
-    script.write_text(next(f.content for f in workload().files if f.name == "serve.sh"))
     path = f"{tmp_path}:{os.environ['PATH']}"
     done = subprocess.run(["bash", script, "1", "1", "--x"], env={"PATH": path}, timeout=10, check=False)
     assert done.returncode == 7

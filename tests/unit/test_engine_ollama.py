@@ -266,7 +266,7 @@ def test_long_engine_names_still_give_jobs_valid_names() -> None:
     assert {len(fetch.name), len(importing.name)} == {40}
 
 
-@pytest.mark.parametrize("script", ["http", "probe", "import"])
+@pytest.mark.parametrize("script", ["drain", "http", "probe", "import", "serve"])
 def test_the_scripts_are_valid_bash(script: str) -> None:
     bash = shutil.which("bash")
     assert bash is not None

@@ -6,7 +6,7 @@ import pytest
 
 from components.targets.kubernetes.controllers import controller
 from components.targets.kubernetes.names import Manifest
-from components.targets.kubernetes.scaling import POLLING_SECONDS, scaler
+from components.targets.kubernetes.scaling import POLLING_SECONDS, advisor, scaler
 from components.targets.placement import Scale, Signal, Surroundings, UnsupportedError
 from components.workload import Probe
 from tests.unit.kubernetes_samples import names, page, service
@@ -83,3 +83,13 @@ def test_where_an_autoscaler_decides_nobody_else_says_how_many() -> None:
     assert "replicas" not in controller(page(), moving, names())["spec"]
     fixed = Surroundings(scale=Scale(3, 3))
     assert controller(service(volumes=()), fixed, names())["spec"]["replicas"] == 3
+
+
+def test_gateway_and_page_get_advice_and_are_never_changed_by_it() -> None:
+    advised, measured = Surroundings(advised=True), names(vertical_pod_autoscaler=True)
+    found = advisor(page(), advised, "StatefulSet", measured)
+    assert found is not None
+    assert found["spec"]["updatePolicy"] == {"updateMode": "Off"}
+    assert found["spec"]["targetRef"] == {"apiVersion": "apps/v1", "kind": "StatefulSet", "name": page().name}
+    assert advisor(page(), advised, "StatefulSet", names()) is None, "nothing on this cluster measures it"
+    assert advisor(service(), Surroundings(), "Deployment", measured) is None, "an engine's need is computed"

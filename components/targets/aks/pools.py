@@ -17,6 +17,12 @@ MAX_PODS = 110
 DRAIN_MINUTES = 70
 """How long an upgrade waits for a node's pods: longer than the longest drain that a stack file can ask for, an hour."""
 
+FIXED = (
+    "osDiskType", "osDiskSizeGB", "maxPods", "availabilityZones", "vnetSubnetID", "enableEncryptionAtHost",
+    "gpuProfile", "scaleSetPriority", "scaleSetEvictionPolicy", "spotMaxPrice", "kubeletConfig",
+)  # fmt: skip
+"""What Azure refuses to change in a pool that is there (PropertyChangeNotAllowed), while azure-native would try."""
+
 
 def ephemeral(pool: Pool) -> bool:
     """Whether the system disk fits on the disk that comes with the VM size: it is faster, and nothing is left of it."""
@@ -106,6 +112,13 @@ class AksPool(pulumi.ComponentResource):
             vnet_subnet_id=subnet,
             tags=ground.tags,
             **pool_arguments(ground.spec, name),
-            opts=ground.under(self, ignore_changes=ignored(ground.spec), **options),
+            # Its name is taken until the old pool is gone.
+            opts=ground.under(
+                self,
+                ignore_changes=ignored(ground.spec),
+                replace_on_changes=list(FIXED),
+                delete_before_replace=True,
+                **options,
+            ),
         )
         self.register_outputs({})

@@ -32,6 +32,7 @@ def site_of(spec: Aks) -> ClusterSite:
         load_balancer_annotations=annotations_of(spec),
         vault=Vault(name=spec.vault.name) if spec.vault else None,
         keda_namespace=KEDA_NAMESPACE,
+        vertical_pod_autoscaler=True,
         pod_security_version=f"v{spec.kubernetes_version}",
     )
 

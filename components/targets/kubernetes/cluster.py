@@ -23,7 +23,7 @@ from components.targets.kubernetes.network import outside_service, policies, ser
 from components.targets.kubernetes.objects import declare
 from components.targets.kubernetes.probes import grace_seconds
 from components.targets.kubernetes.rollout import job_seconds, service_seconds
-from components.targets.kubernetes.scaling import scaler
+from components.targets.kubernetes.scaling import advisor, scaler
 from components.targets.kubernetes.security import service_account
 from components.targets.kubernetes.site import ClusterSite
 from components.targets.kubernetes.storage import claim, shared_volumes
@@ -105,6 +105,8 @@ class KubernetesCluster(pulumi.ComponentResource):
         self._declare(f"{workload.name}-disruption", disruption_budget(workload, self.names), at.parent)
         if scaling := scaler(workload, at.around, made["kind"], self.names):
             self._declare(f"{workload.name}-scaler", scaling, at.parent, depends_on=[pods])
+        if advice := advisor(workload, at.around, made["kind"], self.names):
+            self._declare(f"{workload.name}-advisor", advice, at.parent, depends_on=[pods])
         if at.around.exposure and (outside := outside_service(workload, at.around.exposure, self.names)):
             # A load balancer is told that somebody is behind it once somebody is.
             balancer = self._declare(f"{workload.name}-outside", outside, at.parent, depends_on=[pods])

@@ -23,6 +23,7 @@ def site_of(spec: Kubernetes) -> ClusterSite:
         load_balancer_annotations=spec.load_balancer_annotations,
         egress=spec.egress,
         keda_namespace=spec.keda_namespace,
+        vertical_pod_autoscaler=spec.vertical_pod_autoscaler,
         cluster_domain=spec.cluster_domain,
         pod_security_version=spec.pod_security_version,
     )

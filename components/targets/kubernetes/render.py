@@ -12,7 +12,7 @@ from components.targets.kubernetes.files import config_map, secret, vault_class
 from components.targets.kubernetes.names import Manifest, Names
 from components.targets.kubernetes.namespace import base_policies, namespace, priority_classes
 from components.targets.kubernetes.network import outside_service, policies, services
-from components.targets.kubernetes.scaling import scaler
+from components.targets.kubernetes.scaling import advisor, scaler
 from components.targets.kubernetes.security import service_account
 from components.targets.kubernetes.site import ClusterSite
 from components.targets.kubernetes.storage import claim, shared_volumes
@@ -43,6 +43,8 @@ def manifests(placed: Sequence[tuple[Workload, Surroundings]], site: ClusterSite
         found += [made, disruption_budget(workload, names)]
         if scaling := scaler(workload, around, made["kind"], names):
             found.append(scaling)
+        if advice := advisor(workload, around, made["kind"], names):
+            found.append(advice)
         if around.exposure and (outside := outside_service(workload, around.exposure, names)):
             found.append(outside)
     return found

@@ -42,6 +42,20 @@ def scaler(workload: Workload, around: Surroundings, kind: str, names: Names) ->
     return _by_processors(workload, scale, kind, names)
 
 
+def advisor(workload: Workload, around: Surroundings, kind: str, names: Names) -> Manifest | None:
+    """The object that makes the cluster say what a workload really needs (`kubectl describe vpa`). It changes nothing:
+    what runs is what the stack file says. None for engines, whose need is computed, and where nothing measures it.
+    """
+    if not (around.advised and names.site.vertical_pod_autoscaler):
+        return None
+    return {
+        "apiVersion": "autoscaling.k8s.io/v1",
+        "kind": "VerticalPodAutoscaler",
+        "metadata": names.metadata(workload.name, workload.name),
+        "spec": {"targetRef": _reference(workload, kind), "updatePolicy": {"updateMode": "Off"}},
+    }
+
+
 def _scaled_object(workload: Workload, scale: Scale, signal: Signal, kind: str, names: Names) -> Manifest:
     startup = _startup(workload)
     trigger = {

@@ -78,7 +78,8 @@ class ClusterSite(Value):
     node at a time, so everything that uses one of them shares a node. `data_class` is for what one pod alone writes;
     it must be a disk, since a database does not survive a file share's locks. Without a class, the cluster's default.
     `keep_volumes`: what a workload wants kept survives a teardown, and with it the namespace.
-    `keda_namespace` is where KEDA runs, None where there is none. `cluster_domain` ends the names of its services.
+    `keda_namespace` is where KEDA runs, None where there is none; `vertical_pod_autoscaler` whether there is one, whose
+    recommendations are then asked for. `cluster_domain` ends the names of its services.
     """
 
     namespace: Name
@@ -94,5 +95,6 @@ class ClusterSite(Value):
     egress: tuple[Egress, ...] = ()
     vault: Vault | None = None
     keda_namespace: str | None = None
+    vertical_pod_autoscaler: bool = False
     cluster_domain: str = Field("cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
     pod_security_version: str = Field("v1.34", pattern=r"^v1\.[0-9]+$")

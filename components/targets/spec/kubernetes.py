@@ -50,7 +50,8 @@ class Kubernetes(Value):
     `storage_class` and `storage_access` are of the volumes that weights lie in, `data_class` of those that one pod
     alone writes. `keep_volumes`: weights and chats survive a teardown, and with them the namespace. `egress` are
     addresses beside the internet's port 443 that jobs and the gateway may reach: a proxy, a mirror, an endpoint.
-    `keda_namespace` is where KEDA runs, if it does; `scaling` of engines needs it.
+    `keda_namespace` is where KEDA runs, if it does; `scaling` of engines needs it. `vertical_pod_autoscaler`: there is
+    one, and it shall say what gateway and chat page really need.
     """
 
     kind: Literal["kubernetes"] = "kubernetes"
@@ -69,6 +70,7 @@ class Kubernetes(Value):
     keep_volumes: bool = True
     egress: tuple[Egress, ...] = ()
     keda_namespace: Name | None = None
+    vertical_pod_autoscaler: bool = False
     cluster_domain: str = Field("cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
     pod_security_version: str = Field("v1.34", pattern=r"^v1\.[0-9]+$")
 
