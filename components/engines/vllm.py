@@ -105,7 +105,7 @@ class Vllm(EngineBase):
         """
         key, weights = self.weights_of(model)
         disk = weights_bytes(model, key)
-        return footprint(weights, self.dtype_for(weights), self.pool_bytes(model), self.gpus, disk)
+        return footprint(weights, model.vocabulary, self.dtype_for(weights), self.pool_bytes(model), self.gpus, disk)
 
     @property
     def paths(self) -> tuple[tuple[str, str], ...]:
