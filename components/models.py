@@ -62,10 +62,10 @@ class Model(Value):
     context, the others the last `window` tokens. `vocabulary` is the number of tokens it knows: work buffers grow with
     it. `tied_width` is the width of its embeddings where they are the output layer as well; None where that is a matrix
     of its own (in the GGUF file too), or where nobody knows. `capabilities` are what it was trained for: a base model
-    has none and only completes text. `template` is a chat template in Ollama's (Go) language, or the name of one in chat_templates,
-    for Ollama, which takes none from a file; `chat_template` is a Jinja one (text or name) for the other engines,
-    where the weights' own is missing or has no tools. `tool_parser` and `reasoning_parser` are vLLM's words for how
-    the model writes tool calls and thoughts. `weights` are its forms; of several with one format, the first is taken
+    has none and only completes text. `template` is a chat template in Ollama's (Go) language, or the name of one in
+    chat_templates, for Ollama, which takes none from a file; `chat_template` is a Jinja one (text or name) for the
+    other engines, where the weights' own is missing or has no tools. `tool_parser` and `reasoning_parser` are vLLM's
+    words for how the model writes tool calls and thoughts. `weights` are its forms; of several with one format, the first is taken
     unless an engine names another.
     """
 
