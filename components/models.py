@@ -65,8 +65,8 @@ class Model(Value):
     has none and only completes text. `template` is a chat template in Ollama's (Go) language, or the name of one in
     chat_templates, for Ollama, which takes none from a file; `chat_template` is a Jinja one (text or name) for the
     other engines, where the weights' own is missing or has no tools. `tool_parser` and `reasoning_parser` are vLLM's
-    words for how the model writes tool calls and thoughts. `weights` are its forms; of several with one format, the first is taken
-    unless an engine names another.
+    words for how the model writes tool calls and thoughts. `weights` are its forms; of several with one format, the
+    first is taken unless an engine names another.
     """
 
     name: ModelName

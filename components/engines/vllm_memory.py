@@ -11,12 +11,13 @@ from components.models import Model, Weights
 BLOCK = 128
 """Tokens that a block of the pool holds at most: 128 on CPUs, fewer on GPUs. A sequence takes whole blocks."""
 
-SERVER_MIB = 1280
-"""On a CPU: server, engine, an empty worker and the files they read, for a model without a vocabulary (0.32.0)."""
+SERVER_MIB = 2688
+"""On a CPU: server, engine, an empty worker and the files they read (measured: 0.32.0; 840 + 520 + 800 + 500 MiB)."""
 
-TOKEN_BYTES = 9728
-"""On a CPU, for each token of the vocabulary, in all processes together: their tokenizers, and a copy of the output
-layer (measured with 0.32.0: 2160 MiB beside weights, pool and files read for 151,936 tokens, 4093 MiB for 262,144).
+MEASURED_VOCABULARY = 151_936
+TOKEN_BYTES = 17_540
+"""The vocabulary of that measurement, and what each token more takes in all processes together: their tokenizers, and a
+copy of the output layer (0.32.0: 2160 MiB beside weights, pool and files became 4093 MiB for 262,144 tokens).
 """
 
 GPU_MIB = 2560
@@ -54,7 +55,8 @@ def footprint(weights: Weights, vocabulary: int, dtype: str, pool: int, gpus: in
     device: Literal["ram", "vram"] = "vram" if gpus else "ram"
     # Once the weights are loaded, vLLM counts their file in the page cache as used, and stops when the pool then does
     # not fit below the container's limit. What a full batch takes later is less than that.
-    overhead = GPU_MIB * gpus if gpus else SERVER_MIB + mib(vocabulary * TOKEN_BYTES + weights.size_bytes)
+    larger = max(vocabulary - MEASURED_VOCABULARY, 0) * TOKEN_BYTES
+    overhead = GPU_MIB * gpus if gpus else SERVER_MIB + mib(larger + weights.size_bytes)
     host = GPU_HOST_MIB + GPU_HOST_EACH_MIB * gpus if gpus else mib(held) + mib(pool) + overhead
     return Footprint(
         weights_mib=mib(held),
