@@ -13,11 +13,11 @@ from rehearsal.control_plane.api import Refused
 from rehearsal.life import run, story
 from rehearsal.life.acts import ACTS
 from rehearsal.life.acts.end import kept_resources
-from rehearsal.life.acts.faults import TROUBLES
 from rehearsal.life.followers import kept_disks, pools_of
 from rehearsal.life.pulumi import forget_the_real_world
 from rehearsal.life.run import Run, Step
 from rehearsal.life.stage import Act, Failed, Needs, Stage
+from rehearsal.life.troubles import TROUBLES
 from rehearsal.report.circumstances import Part
 from rehearsal.report.pages import Report
 from tools.errors import ToolError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from components.targets.aks.teardown import stays
 from components.targets.spec import Aks
-from rehearsal.life.acts.faults import TROUBLES, _arm
+from rehearsal.life.acts.faults import arm
 from rehearsal.life.stage import Act, Needs, Stage
+from rehearsal.life.troubles import TROUBLES
 from rehearsal.providers.azure.faults import Fault
 from rehearsal.providers.azure.store import Record
 from rehearsal.providers.azure.subscription import Subscription
@@ -90,7 +91,7 @@ def half_created(stage: Stage) -> None:
     """The cluster's creation fails half-way, in an empty subscription: Azure has a cluster in the state Failed. The
     same command again goes on with what is there, and ends with a running stack."""
     world = stage.world
-    _arm(stage, Fault(type=CLUSTER, operation="create", fault="half_done", times=1))
+    arm(stage, Fault(type=CLUSTER, operation="create", fault="half_done", times=1))
     run = stage.up_refused(words=["provisioningState Failed"], doing="deploying, and the cluster fails half-way")
     stage.fact("what a person reads", run.message())
     state = world.cloud.resources(CLUSTER)[0].state
