@@ -55,6 +55,7 @@ class Ollama(EngineBase):
     """
 
     formats: ClassVar[tuple[Format, ...]] = ("gguf",)
+    scratch: ClassVar[tuple[Scratch, ...]] = (Scratch(path="/tmp", size_mib=256),)  # noqa: S108
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {
             "chat",
@@ -165,7 +166,7 @@ class Ollama(EngineBase):
             env=self._environment("0.0.0.0") | self.env,
             files=(script("drain"), *(script(part, "ollama") for part in ("http", "probe", "serve"))),
             volumes=(self._store(name, model, images, site),),
-            scratch=(Scratch(path="/tmp", size_mib=256),),  # noqa: S108
+            scratch=self.scratch,
             port=self.port,
             probe=Probe(
                 command=("bash", probe, self.served_name, forever, str(self.startup - 5)),
