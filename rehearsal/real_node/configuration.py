@@ -76,7 +76,11 @@ def kube_proxy(kubeconfig: Path, name: str) -> dict[str, Any]:
 
 
 def containerd(folder: Path, programs: NodePrograms) -> str:
-    """containerd's config.toml. Images are brought in beforehand, so it has no registry and pulls nothing."""
+    """containerd's config.toml. Images are brought in beforehand, so it has no registry and pulls nothing.
+
+    Pods are not spared more than other programs when memory runs out: the machine is not the node's alone, and to
+    promise them that takes a right (CAP_SYS_RESOURCE) which not every machine's administrator has.
+    """
     return f"""\
 version = 3
 root = "{folder / "containerd"}"
@@ -88,6 +92,9 @@ address = "{SOCKET}"
 
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
 sandbox = "{PAUSE}"
+
+[plugins.'io.containerd.cri.v1.runtime']
+restrict_oom_score_adj = true
 
 [plugins.'io.containerd.cri.v1.runtime'.cni]
 bin_dirs = ["{programs.cni_plugins}"]

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -51,6 +52,7 @@ class RealNode:
         self._cable: Cable | None = None
         self._relay: Relay | None = None
         self._group = ""
+        self._first: psutil.Process | None = None
         self._pid = 0
 
     def __enter__(self) -> Self:
@@ -107,10 +109,15 @@ class RealNode:
     def stop(self) -> None:
         """End all its processes at once and remove what it had. Safe at any time, any number of times."""
         for process in self.processes:
-            # The first one's end is the end of all the others, however many pods they have.
             process.popen.kill()
             process.popen.wait()
         self.processes.clear()
+        if self._first:
+            # Its end is the end of all the others in its namespaces, and it is over when theirs is.
+            with suppress(psutil.NoSuchProcess):
+                self._first.kill()
+                self._first.wait(START)
+            self._first = None
         if self._relay:
             self._relay.stop()
         if self._cable:
@@ -136,8 +143,8 @@ class RealNode:
         made = self._process("namespaces", [*unshare, "--propagation=private", "--", *first])
         made.wait_until(lambda: (self.folder / inside.READY).exists(), START)
         # Only one process has unshare as its parent: the first of the new namespaces.
-        (child,) = psutil.Process(made.pid).children()
-        self._pid = child.pid
+        (self._first,) = psutil.Process(made.pid).children()
+        self._pid = self._first.pid
 
     def _write_configuration(self, cable: Cable, relay: Relay) -> None:
         folder, premises = self.folder, self.plane.premises

@@ -112,7 +112,7 @@ async def _pass_on(
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
+    with suppress(OSError):  # whoever hangs up in the middle has heard enough
         while data := await source.read(CHUNK):
             sink.write(data)
             await sink.drain()

@@ -41,7 +41,7 @@ from tests.kubernetes.conftest import running, wait
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(1500)]
 
 CHECKOUT = Path(__file__).parents[2]
-NAMESPACE, STACK = "real", "real"
+NAMESPACE = "real"
 KEY, SECOND = "slm-" + "k" * 40, "slm-" + "m" * 40
 ROLES = ("fetch", "haproxy", "llamacpp")
 POOL = SimulatedPool(name="system", vm_size="Standard_D4as_v5", cpus=4, memory_mib=16384, system=True, min_nodes=1)
@@ -100,7 +100,7 @@ def gone(folder: Path, ours: list[int]) -> None:
 
 
 class Stack:
-    """A stack of the checkout's own program on the node, with its state in a folder."""
+    """The committed dev stack on the node, its target and engine laid over as a person would; its state in a folder."""
 
     def __init__(self, folder: Path, node: RealNode, images: dict[str, str]) -> None:
         self.folder, self._home = folder / "stack", folder / "home"
@@ -120,11 +120,10 @@ class Stack:
             "keep_volumes": False,
             "egress": [{"cidr": f"{host}/32", "port": int(port)}],
         }
-        engine = {"kind": "llamacpp", "target": "site", "model": MODEL, "cpus": 1, "parallel": 1, "startup": 300}
-        self("stack", "init", STACK)
-        self.set("targets", {"site": target})
-        self.set("engines", {"chat": engine})
-        self.set("gateway", {"target": "site", "cpus": 0.25})
+        self("stack", "init", "dev")
+        self.set("targets", {"laptop": target})
+        self.set("engines", {"chat": {"kind": "llamacpp", "model": MODEL, "cpus": 1, "parallel": 1, "startup": 300}})
+        self.set("gateway", {"cpus": 0.25})
         self.set("images", images)
         self.set("security", {"allow_registries": ["slm.local"]})
         self.set("site", {**discover().model_dump(exclude_defaults=True), "proxy": node.proxy})
@@ -243,7 +242,7 @@ def test_a_real_token_comes_through_the_real_gateway_of_a_real_node(node: RealNo
     assert "Paris" in answer["choices"][0]["message"]["content"]
     assert answer["usage"]["completion_tokens"] > 0
     log = cluster.core.read_namespaced_pod_log(pods["gateway"].metadata.name, NAMESPACE)
-    assert "/v1/chat/completions" in log
+    assert [json.loads(line)["status"] for line in log.splitlines() if line.startswith("{")] == [401, 401, 200]
     assert KEY not in log
 
 
