@@ -122,7 +122,7 @@ def gone(stage: Stage) -> None:
         extra={"PULUMI_K8S_DELETE_UNREACHABLE": "true"},
     )
     stage.fact("destroyed", run.told)
-    stage.fact("how", "PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --refresh")
+    stage.fact("how", "PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --ignore-protect --refresh")
     _what_is_left(stage)
 
 

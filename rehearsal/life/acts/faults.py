@@ -7,6 +7,8 @@ from typing import Any
 
 import tomlkit
 
+from rehearsal.life.judging.objects import identities
+from rehearsal.life.objects import Objects
 from rehearsal.life.stage import Act, Failed, Stage
 from rehearsal.life.troubles import TROUBLES
 from rehearsal.providers.azure.faults import FILE, Fault, Faults
@@ -26,12 +28,14 @@ CREDENTIAL, AGENT_POOL = "managedidentity:FederatedIdentityCredential", "contain
 def sku(stage: Stage) -> None:
     """A VM size that the region does not have: the deployment says which and where to look, nothing else is harmed,
     and another size in the stack's file leads out."""
-    world = stage.world
+    world, live = stage.world, Objects(stage.world)
     size, other = _two_families(stage)
+    before = identities(live.pods())
     _subscription(stage, only_in={size.family: ["nowhere"]})
     stage.change(**_pool(stage, vm_size=size.name, min_nodes=1, max_nodes=1))
     run = stage.up_refused(words=["SkuNotAvailable", size.name], doing=f"adding a pool of {size.name}")
     _told(stage, "sku", run.message())
+    stage.require(identities(live.pods()) == before and live.all_ready(), "the failure did something to running pods")
     stage.change(**_pool(stage, vm_size=other.name, min_nodes=1, max_nodes=1))
     _way_out(stage, "sku")
     world.wait(lambda: _nodes(stage), f"the node of pool {POOL}")
@@ -82,11 +86,14 @@ def slow(stage: Stage) -> None:
 
 
 def token(stage: Stage) -> None:
-    """The login expires in the middle of a deployment: it says so, and after a new login the same command goes on."""
-    arm(stage, Fault(operation="read", fault="token_expired", times=1))
-    run = stage.up_refused("--refresh", words=["ExpiredAuthenticationToken", "az login"], doing="with an expired login")
+    """The login expires in the middle of a deployment, when a pool's nodes are to be made: it says so, and after a new
+    login the same command goes on from there."""
+    arm(stage, Fault(type=AGENT_POOL, name=POOL, operation="create", fault="token_expired", times=1))
+    stage.change(**_pool(stage, vm_size=_another_size(stage).name, min_nodes=1, max_nodes=1))
+    run = stage.up_refused(words=["ExpiredAuthenticationToken", "az login"], doing="while the login expires")
     _told(stage, "token", run.message())
-    _way_out(stage, "token", "--refresh")
+    _way_out(stage, "token")
+    stage.world.wait(lambda: _nodes(stage), f"the node of pool {POOL}")
     stage.unchanged()
 
 
