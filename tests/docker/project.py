@@ -25,8 +25,9 @@ TEST_PREFIX = "test-"
 """Every stack of a test has it, so that what a killed run has left can be told from a person's stacks."""
 
 PROJECT = Path(__file__).resolve().parents[2]
+# With its bytecode: every copy would compile the project again.
 NOT_COPIED = shutil.ignore_patterns(
-    ".venv", ".git", ".slm", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"
+    ".venv", ".git", ".slm", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"
 )
 
 
