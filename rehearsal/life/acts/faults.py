@@ -66,7 +66,7 @@ def conflict(stage: Stage) -> None:
     arm(stage, Fault(type=CREDENTIAL, operation="create", fault="conflict", times=1))
     run = stage.up_refused("--refresh", words=["Status=409"], doing="writing a credential while somebody else does")
     _told(stage, "conflict", run.message())
-    _way_out(stage, "conflict", "--refresh")
+    _way_out(stage, "conflict")
     stage.require(world.cloud.read(lost.id), "the federated credential is not back")
 
 
@@ -102,10 +102,10 @@ def _told(stage: Stage, name: str, message: str) -> None:
     stage.fact("what it means", TROUBLES[name].means)
 
 
-def _way_out(stage: Stage, name: str, *options: str) -> None:
+def _way_out(stage: Stage, name: str) -> None:
     """The step that leads out of it, which must end with everything deployed."""
     arm(stage)
-    run = stage.up(*options, doing=f"way out: {TROUBLES[name].way_out}")
+    run = stage.up(doing=f"way out: {TROUBLES[name].way_out}")
     stage.fact("way out", f"{TROUBLES[name].way_out}: {run.told}")
 
 
