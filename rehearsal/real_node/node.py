@@ -5,10 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -21,10 +19,11 @@ from rehearsal.control_plane.errors import ControlPlaneError
 from rehearsal.control_plane.nodes import is_ready
 from rehearsal.control_plane.plane import ControlPlane
 from rehearsal.control_plane.process import Process
-from rehearsal.real_node import cgroups, cluster, configuration, inside, requirements
+from rehearsal.real_node import cgroups, cluster, configuration, requirements
 from rehearsal.real_node.cable import Cable
 from rehearsal.real_node.images import Store
-from rehearsal.real_node.programs import SYSTEM_PATH, NodePrograms, on_path
+from rehearsal.real_node.namespaces import Namespaces
+from rehearsal.real_node.programs import SYSTEM_PATH, NodePrograms
 from rehearsal.real_node.relay import Relay
 from tools.places import CHECKOUT
 
@@ -52,8 +51,7 @@ class RealNode:
         self._cable: Cable | None = None
         self._relay: Relay | None = None
         self._group = ""
-        self._first: psutil.Process | None = None
-        self._pid = 0
+        self._namespaces: Namespaces | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -82,7 +80,7 @@ class RealNode:
     @property
     def images(self) -> Store:
         """The images that its containers are made from."""
-        return Store(self._inside(str(self.programs.ctr), "--address", configuration.SOCKET))
+        return Store(self._made.command(str(self.programs.ctr), "--address", configuration.SOCKET))
 
     def start(self) -> None:
         """Start everything and wait until the node is ready, with its name server.
@@ -95,9 +93,9 @@ class RealNode:
         self.folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         self._group = self.folder.name
         cgroups.make(self._group)
-        self._make_namespaces()
+        self._namespaces = Namespaces.make(self.folder, self._environment)
         self._cable = Cable.choose(os.getpid())
-        self._cable.connect(self._pid)
+        self._cable.connect(self._namespaces.first.pid)
         self._relay = Relay(str(self._cable.machine), self.plane.premises.ports.api, self._upstream)
         self._relay.start()
         self._write_configuration(self._cable, self._relay)
@@ -112,12 +110,9 @@ class RealNode:
             process.popen.kill()
             process.popen.wait()
         self.processes.clear()
-        if self._first:
-            # Its end is the end of all the others in its namespaces, and it is over when theirs is.
-            with suppress(psutil.NoSuchProcess):
-                self._first.kill()
-                self._first.wait(START)
-            self._first = None
+        if self._namespaces:
+            self._namespaces.end()
+            self._namespaces = None
         if self._relay:
             self._relay.stop()
         if self._cable:
@@ -130,21 +125,12 @@ class RealNode:
 
     def check(self) -> None:
         """Raises ControlPlaneError when something that should run does not any more."""
-        for process in self.processes:
+        for process in [self._made.process, *self.processes]:
             process.check()
 
     def tail(self, lines: int = 10) -> str:
         """The last lines that each of its programs wrote."""
         return "\n".join(f"  {process.name} wrote at last:\n{process.tail(lines)}" for process in self.processes)
-
-    def _make_namespaces(self) -> None:
-        unshare = [str(on_path("unshare")), "--mount", "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc"]
-        first = [sys.executable, "-m", inside.__name__, str(self.folder)]
-        made = self._process("namespaces", [*unshare, "--propagation=private", "--", *first])
-        made.wait_until(lambda: (self.folder / inside.READY).exists(), START)
-        # Only one process has unshare as its parent: the first of the new namespaces.
-        (self._first,) = psutil.Process(made.pid).children()
-        self._pid = self._first.pid
 
     def _write_configuration(self, cable: Cable, relay: Relay) -> None:
         folder, premises = self.folder, self.plane.premises
@@ -174,9 +160,7 @@ class RealNode:
     def _start_containerd(self) -> None:
         command = [str(self.programs.containerd), "--config", str(self.folder / "containerd.toml")]
         started = self._start("containerd", command)
-        # The socket as the namespaces see it.
-        socket = Path(f"/proc/{self._pid}/root{configuration.SOCKET}")
-        started.wait_until(socket.exists, START)
+        started.wait_until(self._made.path(configuration.SOCKET).exists, START)
         self.images.program(configuration.PAUSE, self.programs.pause)
         self.images.program("slm.local/coredns:1", self.programs.coredns)
 
@@ -209,18 +193,22 @@ class RealNode:
             )
 
     def _start(self, name: str, command: Sequence[str]) -> Process:
-        return self._process(name, self._inside(*command))
-
-    def _inside(self, *command: str) -> list[str]:
-        return [str(on_path("nsenter")), f"--target={self._pid}", "--mount", "--net", "--pid", "--", *command]
-
-    def _process(self, name: str, command: Sequence[str]) -> Process:
-        # containerd finds its shim beside itself, runc and iptables on the system's path.
-        path = f"{self.programs.containerd.parent}:{SYSTEM_PATH}"
-        environment = {"PATH": path, "HOME": str(self.folder), "PYTHONPATH": str(CHECKOUT)}
-        process = Process.start(name, command, self.folder / f"{name}.log", environment)
+        log = self.folder / f"{name}.log"
+        process = Process.start(name, self._made.command(*command), log, self._environment)
         self.processes.append(process)
         return process
+
+    @property
+    def _environment(self) -> dict[str, str]:
+        # containerd finds its shim beside itself, runc and iptables on the system's path.
+        path = f"{self.programs.containerd.parent}:{SYSTEM_PATH}"
+        return {"PATH": path, "HOME": str(self.folder), "PYTHONPATH": str(CHECKOUT)}
+
+    @property
+    def _made(self) -> Namespaces:
+        if self._namespaces is None:
+            raise ControlPlaneError("The real node does not run", fix="use it inside its `with` block")
+        return self._namespaces
 
 
 def _found(get: Any) -> Object:

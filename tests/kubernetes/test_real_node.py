@@ -9,43 +9,34 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from http.client import HTTPConnection
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
-from typing import Any
 
 import docker
 import psutil
 import pytest
-from kubernetes import client
 from kubernetes.config import new_client_from_config
-from kubernetes.stream import portforward, stream
 from rich.console import Console
 
 from components.catalog import catalog
 from ops.images_build import Builder
 from ops.site import discover
-from rehearsal import plugins
 from rehearsal.control_plane import ControlPlane, SimulatedPool
 from rehearsal.real_node import CannotRun, RealNode, cgroups, configuration, require
-from rehearsal.real_node.cluster import LABEL, REAL, STORAGE_CLASS
 from rehearsal.real_node.node import remove_abandoned
 from tests.kubernetes.conftest import running, wait
+from tests.kubernetes.real_stack import CHECKOUT, MODEL, NAMESPACE, Cluster, Stack
 
 pytestmark = [pytest.mark.kubernetes, pytest.mark.timeout(1500)]
 
-CHECKOUT = Path(__file__).parents[2]
-NAMESPACE = "real"
 KEY, SECOND = "slm-" + "k" * 40, "slm-" + "m" * 40
 ROLES = ("fetch", "haproxy", "llamacpp")
 POOL = SimulatedPool(name="system", vm_size="Standard_D4as_v5", cpus=4, memory_mib=16384, system=True, min_nodes=1)
-MODEL = "qwen2.5-coder-0.5b-instruct"
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -99,93 +90,6 @@ def gone(folder: Path, ours: list[int]) -> None:
     assert f"slmnode{owner}" not in psutil.net_if_addrs()
 
 
-class Stack:
-    """The committed dev stack on the node, its target and engine laid over as a person would; its state in a folder."""
-
-    def __init__(self, folder: Path, node: RealNode, images: dict[str, str]) -> None:
-        self.folder, self._home = folder / "stack", folder / "home"
-        plugins.prepare(self._home, ())
-        (self.folder / "state").mkdir(parents=True)
-        shutil.copy(CHECKOUT / "Pulumi.yaml", self.folder)
-        for part in ("__main__.py", "components"):
-            (self.folder / part).symlink_to(CHECKOUT / part)
-        shutil.copy(node.plane.kubeconfig, self.folder / "kubeconfig")
-        host, _, port = node.proxy.removeprefix("http://").partition(":")
-        target = {
-            "kind": "kubernetes",
-            "kubeconfig": str(self.folder / "kubeconfig"),
-            "namespace": NAMESPACE,
-            "pools": {"general": {"labels": {LABEL: REAL}, "max_nodes": 1, "max_pids": configuration.MAX_PROCESSES}},
-            "storage_class": STORAGE_CLASS,
-            "keep_volumes": False,
-            "egress": [{"cidr": f"{host}/32", "port": int(port)}],
-        }
-        self("stack", "init", "dev")
-        self.set("targets", {"laptop": target})
-        self.set("engines", {"chat": {"kind": "llamacpp", "model": MODEL, "cpus": 1, "parallel": 1, "startup": 300}})
-        self.set("gateway", {"cpus": 0.25})
-        self.set("images", images)
-        self.set("security", {"allow_registries": ["slm.local"]})
-        self.set("site", {**discover().model_dump(exclude_defaults=True), "proxy": node.proxy})
-        self.set("apiKeys", {"first": KEY}, "--secret")
-
-    def __call__(self, *arguments: str, timeout: float = 900) -> str:
-        """A Pulumi command that must succeed; gives what it printed."""
-        environment = {
-            **os.environ,
-            **plugins.environment(self._home),
-            "PULUMI_BACKEND_URL": f"file://{self.folder / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "test",
-        }
-        done = subprocess.run(
-            ["pulumi", *arguments, "--non-interactive"],
-            cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def set(self, key: str, value: object, *options: str) -> None:
-        self("config", "set", *options, f"slm:{key}", json.dumps(value))
-
-
-class Cluster:
-    """The namespace of the stack, as somebody with the kubeconfig reaches it."""
-
-    def __init__(self, api: client.ApiClient) -> None:
-        self.core = client.CoreV1Api(api)
-
-    def pods(self) -> dict[str, client.V1Pod]:
-        """By the workload's name."""
-        found = self.core.list_namespaced_pod(NAMESPACE).items
-        return {pod.metadata.labels["app.kubernetes.io/name"]: pod for pod in found}
-
-    def run(self, workload: str, *command: str) -> str:
-        """What a command in the workload's container prints."""
-        name = self.pods()[workload].metadata.name
-        answer = stream(
-            self.core.connect_get_namespaced_pod_exec, name, NAMESPACE,
-            command=list(command), stdout=True, stderr=True, stdin=False, tty=False,
-        )  # fmt: skip
-        return str(answer)
-
-    def ask(self, method: str, path: str, body: object = None, key: str | None = None) -> tuple[int, Any]:
-        """The gateway's answer through a forwarded port, as `kubectl port-forward` gives one."""
-        name = self.pods()["gateway"].metadata.name
-        forward = portforward(self.core.connect_get_namespaced_pod_portforward, name, NAMESPACE, ports="8080")
-        connection = HTTPConnection("localhost", timeout=180)
-        connection.sock = forward.socket(8080)
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-        try:
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers)
-            answer = connection.getresponse()
-            return answer.status, json.loads(answer.read())
-        finally:
-            connection.close()
-            forward.close()
-
-
 @pytest.fixture(scope="module")
 def images(node: RealNode) -> dict[str, str]:
     """The images as this checkout builds them, brought into the node; by role, as a stack file names them."""
@@ -211,7 +115,7 @@ def cluster(node: RealNode) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def stack(node: RealNode, images: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """The stack, brought up: every pod is ready by its own probe when this returns."""
-    made = Stack(tmp_path_factory.mktemp("real"), node, images)
+    made = Stack(tmp_path_factory.mktemp("real"), node, images, KEY)
     made("up", "--yes", "--skip-preview")
     yield made
     made("destroy", "--yes", "--skip-preview")
@@ -241,9 +145,15 @@ def test_a_real_token_comes_through_the_real_gateway_of_a_real_node(node: RealNo
     assert status == 200, answer
     assert "Paris" in answer["choices"][0]["message"]["content"]
     assert answer["usage"]["completion_tokens"] > 0
-    log = cluster.core.read_namespaced_pod_log(pods["gateway"].metadata.name, NAMESPACE)
-    assert [json.loads(line)["status"] for line in log.splitlines() if line.startswith("{")] == [401, 401, 200]
-    assert KEY not in log
+
+    def log() -> str:
+        return str(cluster.core.read_namespaced_pod_log(pods["gateway"].metadata.name, NAMESPACE))
+
+    def statuses() -> list[int]:
+        return [json.loads(line)["status"] for line in log().splitlines() if line.startswith("{")]
+
+    wait(lambda: statuses() == [401, 401, 200], "the gateway's three lines in the pod's log")
+    assert KEY not in log()
 
 
 @pytest.mark.usefixtures("stack")
