@@ -59,13 +59,14 @@ def node() -> Iterator[RealNode]:
 
 
 def processes_of(folder: Path) -> list[int]:
-    """Everything that runs in the node's control group or belongs to its first process."""
-    (first,) = [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"][-1:] == [str(folder)] and inside(p)]
+    """Everything that runs in the network or below the first process of the node that has the folder."""
+    (first,) = [p for p in psutil.process_iter(["cmdline"]) if is_first(p.info["cmdline"] or [], folder)]
     return [first.pid, *(child.pid for child in first.children(recursive=True)), *in_namespace_of(first.pid)]
 
 
-def inside(process: psutil.Process) -> bool:
-    return "rehearsal.real_node.inside" in process.info["cmdline"] and "unshare" not in process.info["cmdline"][0]
+def is_first(command: list[str], folder: Path) -> bool:
+    # unshare has the same words, but for its own before them.
+    return command[1:] == ["-m", "rehearsal.real_node.inside", str(folder)]
 
 
 def in_namespace_of(pid: int) -> list[int]:
