@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import runpy
 from collections.abc import Callable, Iterator
@@ -32,6 +33,8 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     executor = ThreadPoolExecutor(initializer=lambda: loops.append(_loop_of_this_thread()))
     loop.set_default_executor(executor)
     monkeypatch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")
+    # Where production may keep its state; mocks have none, and nobody is asked.
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "azblob://state?storage_account=example")
     # Making a hook registers it with an engine, and under mocks there is none; what hooks do is tested for real.
     monkeypatch.setattr("components.targets.docker.hooks.ResourceHook", lambda name, function: function)
 
@@ -54,7 +57,11 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             # All runs of a process have one stack, which remembers what earlier ones exported.
             stack.outputs.clear()
             pulumi.runtime.register_stack_transformation(recorder.transform)
-            runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
+            try:
+                runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
+            finally:
+                # The program switches it off for its own short life, which this process outlives.
+                gc.enable()
             recorder.outputs |= stack.outputs
 
         loop.run_until_complete(run_pulumi_func(program))
