@@ -15,8 +15,10 @@ import pytest
 from pulumi.runtime.settings import get_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
+from tests.program.aks_declared import declare
 from tests.program.recorder import Recorder
 
+__all__ = ["declare", "run_program"]
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGES = {role: "sha256:" + letter * 64 for role, letter in (("ollama", "a"), ("haproxy", "b"), ("fetch", "c"))}
 KEYS = {"key-1": "slm-" + "k" * 43}
