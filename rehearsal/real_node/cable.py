@@ -19,6 +19,24 @@ SETTINGS = ("net/ipv4/ip_forward", "net/bridge/bridge-nf-call-iptables")
 """Switched on in the node's own network: pods reach each other through its bridge, Services through its firewall."""
 
 
+def free_network(within: IPv4Network, prefix: int) -> IPv4Network:
+    """A network of that prefix that no interface of this machine has. Raises CannotRun when all are taken."""
+    taken = [
+        IPv4Network(f"{address.address}/{address.netmask}", strict=False)
+        for addresses in psutil.net_if_addrs().values()
+        for address in addresses
+        if ":" not in address.address and "." in address.address and address.netmask
+    ]
+    for network in within.subnets(new_prefix=prefix):
+        if not any(network.overlaps(other) for other in taken):
+            return network
+    raise CannotRun(
+        f"Every address of {within} is taken on this machine",
+        harm="what is started would have no way to this machine",
+        fix="see which interfaces have them: ip -4 address",
+    )
+
+
 @dataclass(frozen=True)
 class Cable:
     """`interface` is this machine's end. Both addresses are in `network`."""
@@ -29,21 +47,8 @@ class Cable:
     @classmethod
     def choose(cls, owner: int) -> Cable:
         """A network that no interface of this machine has. Raises CannotRun when all are taken."""
-        taken = [
-            IPv4Network(f"{address.address}/{address.netmask}", strict=False)
-            for addresses in psutil.net_if_addrs().values()
-            for address in addresses
-            if ":" not in address.address and "." in address.address and address.netmask
-        ]
-        for network in RANGE.subnets(new_prefix=30):
-            if not any(network.overlaps(other) for other in taken):
-                # Names of interfaces have at most 15 characters, and process ids at most 7.
-                return cls(f"slmnode{owner}", network)
-        raise CannotRun(
-            f"Every address of {RANGE} is taken on this machine",
-            harm="the node would have no way to its API server",
-            fix="see which interfaces have them: ip -4 address",
-        )
+        # Names of interfaces have at most 15 characters, and process ids at most 7.
+        return cls(f"slmnode{owner}", free_network(RANGE, 30))
 
     @property
     def machine(self) -> IPv4Address:

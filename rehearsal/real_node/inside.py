@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 KERNEL_SETTINGS = {
@@ -28,9 +29,14 @@ READY = "inside"
 
 def main(folder: Path) -> None:
     """Make the mounts and wait for the end."""
+    live(folder, mounts)
+
+
+def live(folder: Path, prepare: Callable[[Path], None]) -> None:
+    """Be the first process of namespaces: prepare them, say so by FOLDER/inside, and wait for the end."""
     for wanted in (signal.SIGTERM, signal.SIGINT):
         signal.signal(wanted, lambda *_: sys.exit(0))
-    mounts(folder)
+    prepare(folder)
     (folder / READY).touch()
     while True:
         # What loses its parent in these namespaces becomes a child of this process.
@@ -42,29 +48,36 @@ def main(folder: Path) -> None:
 
 def mounts(folder: Path) -> None:
     """Paths that kubelet, containerd and network plugins insist on become the node's own."""
-    # What is mounted in a pod's folder must reach containers that run already; nothing of it leaves these namespaces.
-    _mount("--make-rshared", "/")
-    # The control groups lie below /sys, whose mount is of the machine's network and not of the node's.
-    groups = folder / "cgroup"
-    groups.mkdir()
-    _mount("--rbind", "/sys/fs/cgroup", str(groups))
-    _mount("-t", "sysfs", "sysfs", "/sys")
-    _mount("--rbind", str(groups), "/sys/fs/cgroup")
+    own_sys(folder)
     for path in ("/run", "/var/lib"):
-        _mount("-t", "tmpfs", "-o", "mode=755,size=256m", "tmpfs", path)
+        mount("-t", "tmpfs", "-o", "mode=755,size=256m", "tmpfs", path)
     for name, path in {"kubelet": "/var/lib/kubelet", "log": "/var/log"}.items():
         (folder / name).mkdir()
         Path(path).mkdir(exist_ok=True)
-        _mount("--bind", str(folder / name), path)
+        mount("--bind", str(folder / name), path)
     settings = folder / "kernel"
     for name, value in KERNEL_SETTINGS.items():
         own = settings / name
         own.parent.mkdir(parents=True, exist_ok=True)
         own.write_text(f"{value}\n")
-        _mount("--bind", str(own), f"/proc/sys/{name}")
+        mount("--bind", str(own), f"/proc/sys/{name}")
 
 
-def _mount(*arguments: str) -> None:
+def own_sys(folder: Path) -> None:
+    """/sys becomes that of the own network, with the machine's control groups in it."""
+    # What is mounted in a container's folder must reach containers that run already; nothing of it leaves these
+    # namespaces.
+    mount("--make-rshared", "/")
+    # The control groups lie below /sys, whose mount is of the machine's network and not of the own one.
+    groups = folder / "cgroup"
+    groups.mkdir(exist_ok=True)
+    mount("--rbind", "/sys/fs/cgroup", str(groups))
+    mount("-t", "sysfs", "sysfs", "/sys")
+    mount("--rbind", str(groups), "/sys/fs/cgroup")
+
+
+def mount(*arguments: str) -> None:
+    """The command of that name. Raises CalledProcessError; what it says goes to standard error."""
     subprocess.run(["mount", *arguments], check=True)
 
 

@@ -1,4 +1,4 @@
-"""The namespaces in which all of a node lives: mounts, network and processes of its own."""
+"""The namespaces in which all of a node lives: mounts, network, processes and name of its own."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rehearsal.real_node.programs import on_path
 MADE = 60.0
 """Seconds that making or ending them may take."""
 
-UNSHARE = ("--mount", "--net", "--pid", "--fork", "--kill-child=KILL", "--mount-proc", "--propagation=private")
+UNSHARE = ("--mount", "--net", "--pid", "--uts", "--fork", "--kill-child=KILL", "--mount-proc", "--propagation=private")
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,15 @@ class Namespaces:
     first: psutil.Process
 
     @classmethod
-    def make(cls, folder: Path, environment: Mapping[str, str]) -> Namespaces:
-        """With the node's own mounts in them, for which `folder` is used. Raises ProcessEnded."""
-        command = [str(on_path("unshare")), *UNSHARE, "--", sys.executable, "-m", inside.__name__, str(folder)]
+    def make(
+        cls, folder: Path, environment: Mapping[str, str], program: str = inside.__name__, *arguments: str
+    ) -> Namespaces:
+        """With own mounts in them, which the Python module `program` makes, for which it uses `folder`.
+
+        Raises ProcessEnded.
+        """
+        first_in_them = [sys.executable, "-m", program, str(folder), *arguments]
+        command = [str(on_path("unshare")), *UNSHARE, "--", *first_in_them]
         process = Process.start("namespaces", command, folder / "namespaces.log", dict(environment))
         try:
             process.wait_until(lambda: (folder / inside.READY).exists(), MADE)
@@ -44,7 +50,7 @@ class Namespaces:
 
     def command(self, *command: str) -> list[str]:
         """The command, run in them."""
-        entered = [str(on_path("nsenter")), f"--target={self.first.pid}", "--mount", "--net", "--pid", "--"]
+        entered = [str(on_path("nsenter")), f"--target={self.first.pid}", "--mount", "--net", "--pid", "--uts", "--"]
         return [*entered, *command]
 
     def path(self, path: str) -> Path:

@@ -1,0 +1,70 @@
+"""The first process of a host's namespaces: puts the host's own disk, configuration and users in place, then waits.
+
+`python -m rehearsal.hosts.inside FOLDER NAME OPENSSH`. What the disk holds outlives a power cut, what is in /run does
+not. OPENSSH is a folder with the unpacked files of an SSH server, or `-` where the system has one.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+from rehearsal.real_node.inside import live, mount, own_sys
+
+USER = "slm"
+DISK = "disk.img"
+ON_DISK = {
+    "docker": "/var/lib/docker",
+    "containerd": "/var/lib/containerd",
+    "home": "/home",
+    "log": "/var/log",
+}
+"""Folders of the disk, and where they are seen."""
+
+
+def prepare(folder: Path, name: str, openssh: str) -> None:
+    """Mount all of it, and on a new disk make the users."""
+    socket.sethostname(name)
+    own_sys(folder)
+    disk = folder / "disk"
+    disk.mkdir(exist_ok=True)
+    mount("-o", "loop", str(folder / DISK), str(disk))
+    for one in (*ON_DISK, "etc", "etc.work"):
+        (disk / one).mkdir(exist_ok=True)
+    unpacked = Path(openssh)
+    lower = "/etc"
+    if openssh != "-":
+        mount("-t", "overlay", "-o", f"lowerdir={unpacked / 'usr'}:/usr,ro", "overlay", "/usr")
+        lower = f"{unpacked / 'etc'}:/etc"
+    options = f"lowerdir={lower},upperdir={disk / 'etc'},workdir={disk / 'etc.work'}"
+    mount("-t", "overlay", "-o", options, "overlay", "/etc")
+    mount("-t", "tmpfs", "-o", "mode=755,size=256m", "tmpfs", "/run")
+    for one in ("sshd", "lock"):
+        Path("/run", one).mkdir()
+    for one, path in ON_DISK.items():
+        Path(path).mkdir(parents=True, exist_ok=True)
+        mount("--bind", str(disk / one), path)
+    if not Path("/home", USER).exists():
+        _users()
+
+
+def _users() -> None:
+    """The account that deploys, which is in the group of the Docker engine's socket and has no password."""
+    existing = Path("/etc/passwd").read_text()
+    for words in (
+        *([["useradd", "--system", "--no-create-home", "--home-dir=/run/sshd", "sshd"]] if "\nsshd:" not in existing else []),
+        ["groupadd", "--force", "docker"],
+        ["useradd", "--create-home", "--groups=docker", "--shell=/bin/bash", USER],
+        # With `!`, as useradd leaves it, an SSH server takes the account for a locked one.
+        ["usermod", "--password=*", USER],
+    ):  # fmt: skip
+        subprocess.run(words, check=True, env={**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+
+
+if __name__ == "__main__":
+    _, where, called, server = sys.argv
+    live(Path(where), partial(prepare, name=called, openssh=server))
