@@ -8,7 +8,7 @@ ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down check key secret rotate-key webui-password rotate-webui-key backup-webui restore-webui pin schema env rehearse test test-fast bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down check key secret rotate-key webui-password rotate-webui-key backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -70,7 +70,9 @@ rehearse: ## play STACK's whole life on this machine: AKS simulated, Kubernetes 
 test: ## every test, with a real Docker engine and a real Kubernetes control plane
 	@# What runs containers and measures times has the machine for itself; a failure before does not hide what it says.
 	@fast=0; $(SET_UP) -- $(TEST_FAST) || fast=$$?; \
-	$(SET_UP) --tools --engine --rehearsal --node -- python -m pytest -m "not (unit or program)" && exit $$fast
+	edge=0; $(MAKE) --no-print-directory test-edge || edge=$$?; \
+	$(SET_UP) --tools --engine --rehearsal --node -- python -m pytest -m "not (unit or program or edge)" \
+	&& exit $$((fast + edge))
 
 test-fast: ## the tests that need neither Docker nor Pulumi's command line
 	@$(SET_UP) -- $(TEST_FAST)
@@ -80,6 +82,9 @@ bench: ## measure the engines of a running stack side by side (QUICK=1: see that
 
 bench-deploy: ## measure set-up, deployment and gateway
 	@$(SET_UP) --tools --engine -- python -m bench.deploy --stack $(STACK)
+
+test-edge: ## a fleet of three hosts on this machine: links that fail, power cuts, full disks (takes root on Linux)
+	@$(SET_UP) --tools --engine --edge -- python -m pytest -m edge tests/edge
 
 lint: ## what CI checks before the tests
 	@$(SET_UP) -- sh -c 'ruff check . && ruff format --check . && mypy'

@@ -48,13 +48,16 @@ def run(
     engine: Engine = False,
     rehearsal: Annotated[bool, typer.Option(help="install the rehearsal's Kubernetes first")] = False,
     node: Annotated[bool, typer.Option(help="install its real node first, which takes root on Linux")] = False,
+    edge: Annotated[
+        bool, typer.Option(help="install what edge hosts take first; test hosts take root on Linux")
+    ] = False,
 ) -> None:
     """Become COMMAND, with the tools and the Python environment on PATH."""
-    from tools import docker_engine
+    from tools import docker_engine, openssh
     from tools.environment import toolchain_environment
 
     environment = dict(os.environ)
-    groups = ["rehearsal"] if rehearsal else []
+    groups = [*(["rehearsal"] if rehearsal else ()), *(["edge"] if edge else ())]
     if node and (missing := no_node()):
         typer.echo(f"no kubelet and containerd: {missing}; the tests of a real node are skipped", err=True)
     elif node:
@@ -64,6 +67,10 @@ def run(
         named = [name for group in groups for name in installer.group(group)]
         # In one go: what compiles for one of them is half of what compiles for another.
         installer.ensure([*(installer.default if tools else ()), *named])
+    if edge and (missing := no_node()):
+        typer.echo(f"no test hosts: {missing}; the tests of edge hosts are skipped", err=True)
+    elif edge:
+        openssh.ensure(Display().say)
     if engine:
         environment.update(docker_engine.ensure(Display().say).environment())
     environment.update(toolchain_environment())
@@ -75,10 +82,10 @@ def run(
 
 
 def no_node() -> str:
-    """Why no kubelet can run here, as far as that is seen without trying; empty where one may."""
+    """Why no kubelet and no test host can run here, as far as that is seen without trying; empty where one may."""
     if sys.platform != "linux":
-        return f"kubelets run on Linux only, and this is {sys.platform}"
-    return "" if os.geteuid() == 0 else "a kubelet takes root"
+        return f"they run on Linux only, and this is {sys.platform}"
+    return "" if os.geteuid() == 0 else "they take root"
 
 
 def main() -> int:

@@ -54,14 +54,15 @@ def prepare(folder: Path, name: str, openssh: str) -> None:
 
 def _users() -> None:
     """The account that deploys, which is in the group of the Docker engine's socket and has no password."""
-    existing = Path("/etc/passwd").read_text()
+    # The account under which an SSH server reads what strangers send; a system without the server's package lacks it.
+    unprivileged = ["useradd", "--system", "--no-create-home", "--home-dir=/run/sshd", "sshd"]
     for words in (
-        *([["useradd", "--system", "--no-create-home", "--home-dir=/run/sshd", "sshd"]] if "\nsshd:" not in existing else []),
+        *(() if "\nsshd:" in Path("/etc/passwd").read_text() else (unprivileged,)),
         ["groupadd", "--force", "docker"],
         ["useradd", "--create-home", "--groups=docker", "--shell=/bin/bash", USER],
         # With `!`, as useradd leaves it, an SSH server takes the account for a locked one.
         ["usermod", "--password=*", USER],
-    ):  # fmt: skip
+    ):
         subprocess.run(words, check=True, env={**os.environ, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
 
 

@@ -203,7 +203,7 @@ def test_a_real_node_is_not_installed_where_none_can_run_and_that_is_said(
     monkeypatch.setattr(sys, "argv", ["tools", "run", "--rehearsal", "--node"])
     assert command_line.main() == 0
     assert asked == [command_line.Installer().group("rehearsal")]
-    assert "no kubelet and containerd: a kubelet takes root" in capsys.readouterr().err
+    assert "no kubelet and containerd: they take root" in capsys.readouterr().err
 
 
 def test_an_interrupt_ends_with_130_and_says_how_to_go_on(
