@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from components.settings import Settings
+from components.settings.stack_file import file_name
 from components.targets.spec import Aks
 from components.yaml_file import read
 
@@ -51,7 +52,7 @@ def backend(project: Path, environment: Mapping[str, str], home: Path) -> str | 
 def secrets_provider(stack: str, project: Path, environment: Mapping[str, str]) -> str | None:
     """What encrypts the stack's secrets, by the file that Pulumi was given, or by the stack's own."""
     given = environment.get("PULUMI_OPTION_CONFIG_FILE")
-    for path in (*([Path(given)] if given else []), project / f"Pulumi.{stack}.yaml"):
+    for path in (*([Path(given)] if given else []), project / file_name(stack)):
         document = read(path) if path.exists() else {}
         if provider := document.get("secretsprovider"):
             return str(provider)

@@ -15,6 +15,7 @@ from components.catalog import catalog
 from components.engines import External, HostedEngine
 from components.models import OllamaSource, Weights
 from components.settings import Settings, SettingsError, load, load_overlay
+from components.settings.stack_file import file_name
 from components.sizing import cautions
 from components.targets.aks.backend import backend_problem, secrets_provider_problem
 from components.targets.spec import Aks, Docker
@@ -68,7 +69,7 @@ def read(stack: str, project_dir: Path = PROJECT) -> Settings:
 def weak_keeping(settings: Settings, stack: str, project_dir: Path = PROJECT) -> Iterator[str]:
     """Why a production stack on Azure must not keep its secrets as its file says, if it must not (control 63)."""
     if _is_production_on_azure(settings):
-        provider = read_yaml(project_dir / f"Pulumi.{stack}.yaml").get("secretsprovider")
+        provider = read_yaml(project_dir / file_name(stack)).get("secretsprovider")
         if problem := secrets_provider_problem(provider):
             yield problem
 
@@ -83,13 +84,13 @@ def port_clashes(settings: Settings, stack: str, project_dir: Path = PROJECT) ->
     clashes = []
     for path in sorted(project_dir.glob("Pulumi.?*.yaml")) if mine else []:
         other = path.name.split(".")[1]
-        if other == stack or not re.fullmatch(r"[A-Za-z0-9_-]+", other):
+        if other == stack.partition(".")[0] or not re.fullmatch(r"[A-Za-z0-9_-]+", other):
             continue
         try:
             their = read(other, project_dir)
         except SettingsError:
             continue  # its own check says what is wrong with it
-        if _where(their) != _where(settings):
+        if their.fleet or _where(their) != _where(settings):
             continue
         for part, port, bind in mine:
             for their_part, their_port, their_bind in _published(their):

@@ -52,6 +52,16 @@ class Machine:
         return self.directory / self.config_path.name
 
     @property
+    def fleet(self) -> str:
+        """The fleet that this stack is a host of, or describes; the stack's own name where there is none."""
+        return self.stack.partition(".")[0]
+
+    @property
+    def authority(self) -> Path:
+        """The certificate of the fleet's own certificate authority; it exists once it was made here."""
+        return self.project / STATE_DIRECTORY / self.fleet / "ca" / "ca.pem"
+
+    @property
     def progress_file(self) -> Path:
         """Where jobs of a running deployment report, one JSON object a line."""
         return self.directory / "progress.jsonl"

@@ -16,6 +16,8 @@ from ops.errors import UserError
 if TYPE_CHECKING:
     from docker import DockerClient
 
+    from components.settings import Settings
+
 DISK_RESERVE = 0.10
 """Control 21: a tenth of the disk is left free; the volumes' sizes hold the headroom of a fifth already."""
 
@@ -65,13 +67,17 @@ def _owner(client: DockerClient, port: int) -> str:
 
 def disk_suffices(root: Path, wanted_bytes: int) -> None:
     """Raise UserError when the disk at `root` cannot take volumes of `wanted_bytes` with the reserve of control 21."""
-    if wanted_bytes == 0 or not root.exists():
-        return
-    usage = shutil.disk_usage(root)
-    needed = int(wanted_bytes + usage.total * DISK_RESERVE)
-    if usage.free < needed:
+    if root.exists():
+        usage = shutil.disk_usage(root)
+        space_suffices(root, usage.total, usage.free, wanted_bytes)
+
+
+def space_suffices(root: Path, total: int, free: int, wanted_bytes: int) -> None:
+    """As `disk_suffices`, for a disk of `total` bytes of which `free` are."""
+    needed = int(wanted_bytes + total * DISK_RESERVE)
+    if wanted_bytes and free < needed:
         raise UserError(
-            f"the disk of {root} has {gigabytes(usage.free)} free; the weights need {gigabytes(needed)}"
+            f"the disk of {root} has {gigabytes(free)} free; the weights need {gigabytes(needed)}"
             f" ({gigabytes(wanted_bytes)}, a fifth of it headroom, and a tenth of the disk left free)",
             harm="a full disk would stop every container on this host",
             fix="free space (docker system df), or choose a smaller model",
@@ -89,6 +95,18 @@ def memory_suffices(limits: Iterable[tuple[str, int]], total_bytes: int) -> None
             harm="the kernel would kill an engine in the middle of a request",
             fix="choose a smaller model, less context or parallel, or lower the memory limit",
         )
+
+
+def memory_limits(settings: Settings) -> list[tuple[str, int]]:
+    """What each service of a stack may take of its host's memory: name and MiB."""
+    limits = [(name, engine.memory_mib(settings.model_of(name))) for name, engine in settings.hosted.items()]
+    limits.append(("gateway", settings.gateway.memory_mib))
+    return limits + ([("webui", page.memory_mib)] if (page := settings.webui) else [])
+
+
+def cpu_limits(settings: Settings) -> list[tuple[str, float]]:
+    """How many cores each engine may use."""
+    return [(name, engine.cpus) for name, engine in settings.hosted.items()]
 
 
 def cpus_suffice(limits: Iterable[tuple[str, float]], cores: int) -> None:

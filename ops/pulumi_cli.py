@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from components.settings.stack_file import file_name
 from components.yaml_file import read as read_yaml
 from ops.errors import UserError
 from ops.failures import explain
@@ -119,7 +120,7 @@ class Pulumi:
     @property
     def secrets_provider(self) -> str | None:
         """What encrypts the stack's secrets, as its committed file says; None for a file without a word of it."""
-        path = self.machine.project / f"Pulumi.{self.machine.stack}.yaml"
+        path = self.machine.project / file_name(self.machine.stack)
         provider = read_yaml(path).get("secretsprovider") if path.exists() else None
         return None if provider is None else str(provider)
 

@@ -13,6 +13,7 @@ from ops import docker_client, keys, recovery
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.machine import Machine
+from ops.place import endpoint_of, transport_to
 from ops.pulumi_cli import Pulumi
 from ops.smoke import ask
 
@@ -58,13 +59,13 @@ def rotate(stack: str, console: Console) -> None:
         both = keys.with_another(old)
         keys.save(pulumi, both)
         apply(pulumi, console, "up", "--skip-preview")
-        answers(settings, keys.current(both))
+        answers(settings, machine, keys.current(both))
         console.print(f"  {list(both)[-1]} works beside {', '.join(old)}")
         newest = list(both)[-1]
         keys.save(pulumi, {newest: both[newest]})
         apply(pulumi, console, "up", "--skip-preview")
-        answers(settings, both[newest])
-        refused(settings.gateway.endpoint, list(old.values())[-1])
+        answers(settings, machine, both[newest])
+        refused(settings, machine, list(old.values())[-1])
         console.print(f"  {', '.join(old)} retired; make key STACK={stack} shows the new key")
 
 
@@ -78,9 +79,11 @@ _after_a_reload = tenacity.retry(
 
 
 @_after_a_reload
-def refused(endpoint: str, key: str) -> None:
+def refused(settings: Settings, machine: Machine, key: str) -> None:
     """Raise UserError when the gateway still takes a retired key."""
-    answer = httpx.get(f"{endpoint}/models", headers={"Authorization": f"Bearer {key}"}, timeout=10, trust_env=False)
+    with httpx.Client(timeout=30, trust_env=False, transport=transport_to(settings, machine)) as client:
+        url = f"{endpoint_of(settings, machine.stack)}/models"
+        answer = client.get(url, headers={"Authorization": f"Bearer {key}"})
     if answer.status_code != 401:
         raise UserError(
             f"the gateway still takes a retired key (it answered {answer.status_code})",
@@ -90,7 +93,8 @@ def refused(endpoint: str, key: str) -> None:
 
 
 @_after_a_reload
-def answers(settings: Settings, key: str) -> None:
+def answers(settings: Settings, machine: Machine, key: str) -> None:
     """Raise UserError unless the stack answers with this key."""
     served = next(iter(settings.engines.values())).served_name
-    ask(settings.gateway.endpoint, key, served, max_tokens=8)
+    endpoint = endpoint_of(settings, machine.stack)
+    ask(endpoint, key, served, max_tokens=8, transport=transport_to(settings, machine))

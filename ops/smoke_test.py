@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from typing import TYPE_CHECKING
 
 import tenacity
 from rich.console import Console
@@ -12,11 +13,15 @@ from components.targets.spec import Docker
 from ops import docker_client, keys
 from ops.errors import UserError
 from ops.machine import Machine
-from ops.place import endpoint_of
+from ops.place import endpoint_of, transport_to
 from ops.pulumi_cli import Pulumi
 from ops.smoke import ANSWER, QUESTION, Answer, ask, suite
+from ops.smoke.api import Api
 from ops.smoke.subjects import subjects
 from ops.verify import broken_controls
+
+if TYPE_CHECKING:
+    from docker import DockerClient
 
 
 def run(stack: str, console: Console) -> None:
@@ -28,16 +33,17 @@ def run(stack: str, console: Console) -> None:
         raise UserError(f"stack '{stack}' has not been deployed from here", fix=f"make up STACK={stack}")
     key = keys.current(held)
     on_docker = isinstance(settings.targets[settings.gateway.target], Docker)
-    if on_docker:
-        hardened(stack)
-        first_answer(settings, stack, key, console)
     client = docker_client.of(settings) if on_docker else None
-    suite.run(settings, stack, endpoint_of(settings, stack), key, client, console)
+    if client:
+        hardened(client, stack)
+        first_answer(settings, stack, key, console)
+    api = Api(endpoint_of(settings, stack), key, transport=transport_to(settings, machine))
+    suite.run(settings, stack, api, client, console)
 
 
-def hardened(stack: str) -> None:
+def hardened(client: DockerClient, stack: str) -> None:
     """Raise UserError when a container that runs breaks a control, or when none runs."""
-    containers = docker_client.connect().containers.list(filters={"label": f"slm.stack={stack}"})
+    containers = client.containers.list(filters={"label": f"slm.stack={stack}"})
     if not containers:
         raise UserError(f"nothing of stack '{stack}' runs", fix=f"make up STACK={stack}")
     findings = [finding for container in containers for finding in broken_controls(container.attrs)]
@@ -56,9 +62,9 @@ def hardened(stack: str) -> None:
     retry=tenacity.retry_if_exception_type(UserError),
     reraise=True,
 )
-def _ask_soon(endpoint: str, key: str, model: str, *, chat: bool) -> Answer:
-    """Ask an external engine: the gateway hears of a changed key or address only when it has read its files again."""
-    return ask(endpoint, key, model, chat=chat)
+def _ask_soon(endpoint: str, key: str, model: str, *, chat: bool, machine: Machine, settings: Settings) -> Answer:
+    """Ask again for a while: a gateway hears of changed files only when it has read them again."""
+    return ask(endpoint, key, model, chat=chat, transport=transport_to(settings, machine))
 
 
 def first_answer(settings: Settings, stack: str, key: str, console: Console) -> Answer:
@@ -67,18 +73,22 @@ def first_answer(settings: Settings, stack: str, key: str, console: Console) -> 
     if not talking:
         raise UserError("no engine of this stack holds conversations", fix="add `chat` to an engine's capabilities")
     name, engine = talking[0]
-    served, endpoint = engine.served_name, endpoint_of(settings, stack)
+    served, endpoint, machine = engine.served_name, endpoint_of(settings, stack), Machine(stack)
     chat = "chat" in subjects(settings)[0].skills
-    answer = (ask if name in settings.hosted else _ask_soon)(endpoint, key, served, chat=chat)
+    if name in settings.hosted:
+        answer = ask(endpoint, key, served, chat=chat, transport=transport_to(settings, machine))
+    else:
+        answer = _ask_soon(endpoint, key, served, chat=chat, machine=machine, settings=settings)
     if not answer.text:
         raise UserError(
             f"model '{served}' answered with nothing",
             harm="the stack runs but does not serve",
-            fix=f"docker logs slm-{stack}-{name if name in settings.hosted else 'gateway'}",
+            fix=f"{docker_client.command(settings)} logs slm-{stack}-{name if name in settings.hosted else 'gateway'}",
         )
     right = "" if ANSWER in answer.text else f"  (a larger model would say {ANSWER})"
     # One number is too short an answer to measure a speed on.
-    longer = ask(endpoint, key, served, "Write the numbers from 1 to 30, separated by commas.", chat=chat)
+    count = "Write the numbers from 1 to 30, separated by commas."
+    longer = ask(endpoint, key, served, count, chat=chat, transport=transport_to(settings, machine))
     source = settings.served.get(engine.model) if name in settings.hosted else None
     console.print()
     console.print(f"  question  {QUESTION}")
@@ -90,6 +100,8 @@ def first_answer(settings: Settings, stack: str, key: str, console: Console) -> 
     console.print(f"  model     {served} on {engine.kind}" + (f", weights from {source}" if source else ""))
     console.print(f"  endpoint  {endpoint}")
     console.print(f"  key       make key STACK={stack}   (kept encrypted in .slm/{stack}/Pulumi.{stack}.yaml)")
+    if machine.authority.exists():
+        console.print(f"  trust     make -s fleet-ca STACK={machine.fleet} > ca.pem; then curl --cacert ca.pem …")
     console.print(_how_to_use(endpoint, served, stack), markup=False, highlight=False, soft_wrap=True)
     return answer
 

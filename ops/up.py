@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
-from ops import cluster, docker_client, keys, preflight, recovery, secret, webui
+from ops import cluster, delivery, docker_client, keys, preflight, recovery, remote_host, secret, webui
 from ops.deployment import apply
 from ops.images import resolve_all
 from ops.local_weights import bring
@@ -58,7 +58,7 @@ def run(stack: str, model: str | None, console: Console) -> None:
         if watch.served:
             machine.record({"served": {**settings.served, **sources_by_model(settings, watch.served)}})
             settings = load(stack, machine.project, load_overlay(machine.config_file))
-        hardened(machine.stack)
+        hardened(client, machine.stack)
         console.print(f"  every container holds its security controls; {time.monotonic() - started:.0f} s so far")
         first_answer(settings, machine.stack, key, console)
         if settings.webui:
@@ -89,26 +89,27 @@ def sources_by_model(settings: Settings, served: dict[str, str]) -> dict[str, st
 
 def check_host(client: DockerClient, machine: Machine, settings: Settings) -> None:
     """Raise UserError for anything about this host that would make the deployment fail half-way."""
+    if (target := docker_client.docker_target(settings)) and target.remote:
+        remote_host.require(client, target, machine, settings)
+        return
     info = client.info()
     present = {volume.name for volume in client.volumes.list()}
     names = Names(machine.stack)
     missing = [v for v in settings.volumes() if v.fill and names.volume(v.name) not in present]
     preflight.disk_suffices(Path(info["DockerRootDir"]), int(sum(v.size_gib for v in missing) * 2**30))
-    engines = settings.hosted
-    limits = [(name, engine.memory_mib(settings.model_of(name))) for name, engine in engines.items()]
-    limits.append(("gateway", settings.gateway.memory_mib))
-    limits += [("webui", page.memory_mib)] if (page := settings.webui) else []
-    preflight.memory_suffices(limits, int(info["MemTotal"]))
-    cpus = [(name, engine.cpus) for name, engine in engines.items()]
-    preflight.cpus_suffice(cpus, int(info["NCPU"]))
+    preflight.memory_suffices(preflight.memory_limits(settings), int(info["MemTotal"]))
+    preflight.cpus_suffice(preflight.cpu_limits(settings), int(info["NCPU"]))
     preflight.port_is_free(client, machine.stack, settings.gateway.bind, settings.gateway.port)
-    if page:
+    if page := settings.webui:
         preflight.port_is_free(client, machine.stack, page.bind, page.port, "webui")
 
 
 def prepare(client: DockerClient, machine: Machine, settings: Settings, console: Console) -> Settings:
     """Make sure the Docker engine has every image, and record on this machine which ones and what the site needs."""
     site = discover()
-    chosen = resolve_all(client, settings, console)
+    if (target := docker_client.docker_target(settings)) and target.remote:
+        chosen = delivery.bring_all(client, target, settings, console)
+    else:
+        chosen = resolve_all(client, settings, console)
     machine.record({"images": chosen, "site": site.model_dump(exclude_defaults=True) or None})
     return load(machine.stack, machine.project, load_overlay(machine.config_file))

@@ -92,5 +92,5 @@ def rotate_key(stack: str, console: Console) -> None:
         recovery.recover(pulumi, docker_client.of(settings), console)
         save_secrets(pulumi, {**held, KEY: new_key()})
         apply(pulumi, console, "up", "--skip-preview")
-        refused(settings.gateway.endpoint, held[KEY])
+        refused(settings, machine, held[KEY])
         console.print("  the page has a new key; the old one is refused")

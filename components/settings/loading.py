@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Collection, Mapping
 from datetime import date
 from functools import cache
@@ -13,10 +12,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.catalog import catalog, merge, rows
+from components.settings.fleet import Fleet, applied
 from components.settings.model import Settings, json_schema
 from components.settings.problems import Problem, SettingsError, did_you_mean, from_validation, unknown
 from components.settings.scan import scan
-from components.yaml_file import YamlError, read
+from components.settings.stack_file import description_of, file_of, host_of, read_document
+from components.workload import Value
 
 PREFIX = "slm:"
 SECRETS = ("apiKeys", "webuiSecrets")
@@ -33,16 +34,21 @@ def load(
     """The checked settings of a stack.
 
     `overlay` has keys like the file's `config` (`slm:images`, …) and is merged over it. `today` decides whether an
-    exception has expired. Raises SettingsError listing every problem.
+    exception has expired. A stack `edge.berlin-1` is the host `berlin-1` of the fleet that Pulumi.edge.yaml describes.
+    Raises SettingsError listing every problem.
     """
     file = file_of(stack, project_dir)
-    document = _read(project_dir / file)
+    document = read_document(description_of(stack, project_dir))
     own = {key: value for key, value in (overlay or {}).items() if key.startswith(PREFIX)}
     problems = [*_outline(document), *scan(document.get("config") or {}), *scan(own)]
     if problems:
         raise SettingsError(file, problems)
     config = _without_secrets(document["config"])
-    merged = merge(_section(config), _section(_without_secrets(own)))
+    described = _section(config)
+    if host := host_of(stack):
+        described = _of_host(described, host, file)
+        file = f"{file} (host {host})"
+    merged = merge(described, _section(_without_secrets(own)))
     try:
         # Strict: `parallel: true` is not 1, and `port: "8080"` is not a number.
         settings = Settings.model_validate(
@@ -64,7 +70,7 @@ def load_overlay(path: Path) -> dict[str, Any]:
     """
     if not path.exists():
         return {}
-    config = _read(path).get("config") or {}
+    config = read_document(path).get("config") or {}
     if not isinstance(config, Mapping):
         raise SettingsError(
             path.name, [Problem("config", "expected mapping", f"move {path.name} away and run make up")]
@@ -93,22 +99,34 @@ def from_pulumi_config(stack: str, project_dir: Path, raw: Mapping[str, str], se
     return load(stack, project_dir, overlay)
 
 
-def file_of(stack: str, project_dir: Path) -> str:
-    """The name of a stack's file. Raises SettingsError for a stack that has none, naming those that have one."""
-    file = f"Pulumi.{stack}.yaml"
-    known = sorted(path.name.split(".")[1] for path in project_dir.glob("Pulumi.?*.yaml"))
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}", stack) or stack not in known:
-        raise SettingsError(file, [Problem("stack", *unknown("stack", stack, known))])
-    return file
+def load_fleet(stack: str, project_dir: Path) -> Fleet | None:
+    """The fleet that a stack's file describes; None for a file without one. Raises SettingsError."""
+    file = file_of(stack, project_dir)
+    config = read_document(project_dir / file).get("config")
+    described = _section(config) if isinstance(config, Mapping) else {}
+    return _fleet(described, file) if "fleet" in described else None
 
 
-def _read(path: Path) -> dict[str, Any]:
+class _WithFleet(Value):
+    fleet: Fleet
+
+
+def _fleet(described: Mapping[str, Any], file: str) -> Fleet:
+    raw = {"fleet": described["fleet"]}
     try:
-        return read(path)
-    except YamlError as error:
-        where, _, rest = str(error).partition(": ")
-        what, _, fix = rest.partition(" — ")
-        raise SettingsError(path.name, [Problem(where, what, fix)]) from None
+        return _WithFleet.model_validate(_with_tuples(raw), strict=True).fleet
+    except ValidationError as error:
+        raise SettingsError(file, from_validation(error, raw, _schema())) from None
+
+
+def _of_host(described: Mapping[str, Any], host: str, file: str) -> dict[str, Any]:
+    if "fleet" not in described:
+        fix = "name the stack without it, or describe hosts in slm:fleet"
+        raise SettingsError(file, [Problem("stack", f"it has no fleet, so there is no host '{host}'", fix)])
+    fleet = _fleet(described, file)
+    if host not in fleet.hosts:
+        raise SettingsError(file, [Problem("stack", *unknown("host", host, fleet.hosts))])
+    return applied(described, fleet, host)
 
 
 def _outline(document: Mapping[str, Any]) -> list[Problem]:

@@ -14,6 +14,7 @@ from components.gateway import Gateway
 from components.models import Model, ModelName, Site
 from components.settings.clusters import foreign_images
 from components.settings.cross_references import cross_references
+from components.settings.fleet import Fleet
 from components.settings.image_rules import SOME_IMAGE, reference_problem
 from components.settings.kinds import named_kind
 from components.settings.problems import CrossReferenceError, Problem, SettingsError
@@ -101,7 +102,8 @@ class Settings(Value):
     stack's own laid over them; `images` the image of each role as far as known: recorded by `up` on this machine, set
     by the stack, or pinned in the catalogue. `served` records which source each model's weights came from, `site`
     what this site's way to the outside needs. `model`, when set, has replaced the first engine's model. `prices`, in US
-    dollars an hour of one node, go before those of the catalogue.
+    dollars an hour of one node, go before those of the catalogue. `fleet` lists hosts that get all this, each as a
+    stack of its own, whose settings have no fleet.
     """
 
     version: int = Field(SCHEMA_VERSION, ge=1)
@@ -117,6 +119,7 @@ class Settings(Value):
     site: Site = Site()
     served: dict[ModelName, str] = Field(default_factory=dict)
     model: ModelName | None = None
+    fleet: Fleet | None = None
 
     @field_validator("version")
     @classmethod
@@ -171,18 +174,6 @@ class Settings(Value):
             named += [tls.certificate, tls.key] if tls else []
         return list(dict.fromkeys(named))
 
-    def unsupported(self) -> list[str]:
-        """One sentence for each part of a valid description that this version cannot deploy."""
-        used = {engine.target for engine in self.engines.values()} | {self.gateway.target}
-        return [
-            *(
-                f"target '{name}' ({spec.where}): {reason} — use a docker target on this machine"
-                for name, spec in self.targets.items()
-                if name in used and (reason := spec.undeployable)
-            ),
-            *foreign_images(self),
-        ]
-
     def unpinned(self) -> list[str]:
         """One sentence for each image or model that could be another one tomorrow."""
         rows = catalog().images
@@ -196,8 +187,13 @@ class Settings(Value):
         return images + [reason.removesuffix(" (fix: make pin)") for reason in dict.fromkeys(reasons)]
 
     def refusals(self, stack: str) -> list[str]:
-        """Why this description must not be deployed: `unsupported`, what cannot fit, and what production refuses."""
-        refused = self.unsupported() + misfits(self)
+        """Why this must not be deployed: images no cluster can pull, what cannot fit, what production refuses."""
+        if self.fleet:
+            hosts = f"it describes {len(self.fleet.hosts)} hosts, each of which is a stack of its own"
+            return [
+                f"{hosts} — make up STACK={stack} deploys to all, STACK={stack}.{next(iter(self.fleet.hosts))} to one"
+            ]
+        refused = [*foreign_images(self), *misfits(self)]
         if self.environment == "prod":
             refused += [f"{reason}: refused in production — make pin STACK={stack}" for reason in self.unpinned()]
             clusters = {name: spec for name, spec in self.targets.items() if isinstance(spec, Aks)}

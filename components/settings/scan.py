@@ -8,6 +8,7 @@ from typing import Any
 from components.settings.problems import Problem, path_of
 from components.settings.secret_words import is_secret_field, looks_like_a_secret
 
+USE_KEY = "use agent or key path (key_file): remove it, and change the password where it was used"
 USE_REFERENCE = "use a secret reference: remove it, make a new one where it was issued, pulumi config set --secret"
 
 
@@ -33,6 +34,8 @@ def _scan(value: Any, keys: tuple[str | int, ...]) -> Iterator[Problem]:
     elif isinstance(value, str):
         field = str(keys[-1]) if keys else ""
         if looks_like_a_secret(value) or (value and is_secret_field(field)):
-            yield Problem(path_of(keys), "looks like a secret, and this file is committed", USE_REFERENCE)
+            login = field == "password" and keys[0] in ("targets", "fleet")
+            fix = USE_KEY if login else USE_REFERENCE
+            yield Problem(path_of(keys), "looks like a secret, and this file is committed", fix)
         elif any((ord(c) < 32 and c not in "\n\t") or 127 <= ord(c) < 160 for c in value):
             yield Problem(path_of(keys), "has a control character, which hides what is meant", "type the value again")

@@ -39,9 +39,11 @@ def ask(
     chat: bool = True,
     max_tokens: int = 64,
     timeout: float = 300,
+    transport: httpx.BaseTransport | None = None,
 ) -> Answer:
     """Stream one answer; a base model, which has no `chat`, completes the question's text instead.
 
+    `transport` is how the gateway is reached where its address alone does not do; it is used up.
     Raises UserError with the gateway's own words when it is refused.
     """
     messages = [{"role": "user", "content": question}]
@@ -56,14 +58,12 @@ def ask(
     }
     start, first, text, tokens = time.perf_counter(), 0.0, "", 0
     try:
-        with httpx.stream(
-            "POST",
-            f"{endpoint}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=timeout,
-            trust_env=False,
-        ) as response:
+        with (
+            httpx.Client(timeout=timeout, trust_env=False, transport=transport) as client,
+            client.stream(
+                "POST", f"{endpoint}{path}", json=body, headers={"Authorization": f"Bearer {key}"}
+            ) as response,
+        ):
             if response.status_code != 200:
                 raise UserError(
                     f"the gateway answered {response.status_code}: {response.read().decode(errors='replace')[:300]}",

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from components.settings import Settings
 from components.targets.spec import Docker
+from ops import docker_client
 from ops.errors import UserError
 from ops.smoke import sandbox
 from ops.smoke.api import Api
@@ -20,11 +21,11 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 
-def run(settings: Settings, stack: str, endpoint: str, key: str, client: DockerClient | None, console: Console) -> None:
-    """Check every model and print a table for each. Code is run by `client`'s Docker engine, and without one it is
-    only looked at. Raises UserError naming what failed.
+def run(settings: Settings, stack: str, api: Api, client: DockerClient | None, console: Console) -> None:
+    """Check every model through `api` and print a table for each. Code is run by `client`'s Docker engine, and without
+    one it is only looked at. Raises UserError naming what failed.
     """
-    api, failed = Api(endpoint, key), list[str]()
+    failed = list[str]()
     runner = partial(run_code, client, settings.images.get("fetch")) if client else None
     try:
         for subject in subjects(settings):
@@ -50,7 +51,7 @@ def logs_of(settings: Settings, stack: str) -> str:
     """The command that shows what an engine says."""
     target = settings.targets[settings.gateway.target]
     if isinstance(target, Docker):
-        return f"docker logs slm-{stack}-ENGINE"
+        return f"{docker_client.command(settings)} logs slm-{stack}-ENGINE"
     return f"kubectl logs -n {target.namespace} -l app.kubernetes.io/name=ENGINE"
 
 

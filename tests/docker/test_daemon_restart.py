@@ -21,6 +21,7 @@ from rich.console import Console
 from components.catalog import catalog
 from components.targets.docker.container import Names, service_arguments
 from components.targets.docker.daemon import Daemon
+from components.targets.spec import Docker
 from components.workload import Probe, Resources, Workload
 from ops.images_build import Builder
 from tests.docker.container_harness import container
@@ -167,7 +168,7 @@ def test_services_return_after_a_restart_of_the_machine_with_their_limits(engine
     ):
         for one in (ours, theirs):
             one.start()
-        daemon = Daemon(engine.host)
+        daemon = Daemon(Docker(host=engine.host))
         daemon.limit_pids(str(ours.id), 77)
         daemon.client.close()
         before = started(ours)

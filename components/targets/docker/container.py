@@ -26,9 +26,13 @@ STOP_MARGIN = 5
 
 @dataclass(frozen=True)
 class Names:
-    """The names of one stack's things on one Docker host. `stack` keeps two stacks on a host apart."""
+    """The names of one stack's things on one Docker host. `stack` keeps two stacks on a host apart.
+
+    `host` is the name or address of another machine, None for this one.
+    """
 
     stack: str
+    host: str | None = None
 
     @property
     def prefix(self) -> str:
@@ -66,9 +70,10 @@ class Names:
         return 1
 
     def outside(self, exposure: Exposure) -> str:
-        """The address and port it is published on."""
-        host = f"[{exposure.bind}]" if ":" in exposure.bind else exposure.bind
-        return f"{host}:{exposure.port}"
+        """The address and port it is published on; of all addresses of another machine, the one that is known."""
+        everywhere = self.host is not None and exposure.bind in ("0.0.0.0", "::")
+        address = self.host if self.host and everywhere else exposure.bind
+        return f"[{address}]:{exposure.port}" if ":" in address else f"{address}:{exposure.port}"
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from components.targets.docker.connection import Connection
 from components.targets.docker.container import Mount as VolumeMount
 from components.targets.docker.container import Names, job_arguments
+from components.targets.spec import Docker
 from components.workload import FILES_DIRECTORY, Volume, Workload
 
 if TYPE_CHECKING:
@@ -30,19 +32,15 @@ class JobFailed(RuntimeError):
 
 
 class Daemon:
-    """One Docker engine, reached the way the provider reaches it: `host` None is the environment's own."""
+    """One Docker engine, reached the way the provider reaches it: without a host, the environment's own."""
 
-    def __init__(self, host: str | None = None) -> None:
-        self._host = host
+    def __init__(self, spec: Docker | None = None) -> None:
+        self._connection = Connection(spec or Docker())
 
     @cached_property
     def client(self) -> DockerClient:
-        """The SDK's client. Raises docker.errors.DockerException when the engine does not answer."""
-        import docker
-
-        if self._host is None:
-            return docker.from_env()
-        return docker.DockerClient(base_url=self._host, use_ssh_client=self._host.startswith("ssh://"))
+        """The SDK's client. Raises as `Connection.client` does."""
+        return self._connection.client
 
     def limit_pids(self, container_id: str, pids: int) -> None:
         """Set the limit on a container's processes (control 8). It holds over restarts of the container."""

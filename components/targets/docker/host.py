@@ -16,6 +16,7 @@ from components.targets.docker.container import Names, mounts, service_arguments
 from components.targets.docker.daemon import Daemon
 from components.targets.docker.hooks import Hooks
 from components.targets.docker.provider_traps import REPLACE_ON_CHANGES
+from components.targets.docker.ssh import options
 from components.targets.placement import Exposure, Placement, Scale
 from components.targets.spec import Docker
 from components.workload import FILES_DIRECTORY, Volume, Workload
@@ -26,11 +27,13 @@ class DockerHost(pulumi.ComponentResource):
 
     def __init__(self, name: str, spec: Docker, stack: str) -> None:
         super().__init__("slm:target:docker", name, None, None)
-        self.names = Names(stack)
+        self.names = Names(stack, spec.name)
         self._name = name
-        self._hooks = Hooks(name, self.names, Daemon(spec.host))
+        self._hooks = Hooks(name, self.names, Daemon(spec))
         self._provider = docker.Provider(
-            f"{name}-docker", docker.ProviderArgs(host=spec.host), opts=ResourceOptions(parent=self)
+            f"{name}-docker",
+            docker.ProviderArgs(host=spec.host, ssh_opts=list(options(spec)) if spec.remote else None),
+            opts=ResourceOptions(parent=self),
         )
         self._internal = self._network("internal", internal=True)
         self._volumes: dict[str, docker.Volume] = {}

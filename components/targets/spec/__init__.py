@@ -1,7 +1,7 @@
 """Where a stack runs, as the stack file says it: one settings class per kind of target.
 
 Only settings: no Pulumi here, and no decision about a workload. Every class has `gpus`, the number of GPUs that all
-its machines have together, and `undeployable`, why this version cannot deploy to it yet (None when it can).
+its machines have together.
 """
 
 from __future__ import annotations

@@ -190,7 +190,3 @@ class Aks(Value):
     def where(self) -> str:
         """The place in a few words, for tables and messages."""
         return f"AKS in {self.location}"
-
-    @property
-    def undeployable(self) -> str | None:
-        return None

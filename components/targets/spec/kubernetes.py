@@ -139,7 +139,3 @@ class Kubernetes(Value):
     def where(self) -> str:
         """The place in a few words, for tables and messages."""
         return f"{self.kubeconfig}, namespace {self.namespace}"
-
-    @property
-    def undeployable(self) -> str | None:
-        return None

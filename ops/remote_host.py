@@ -1,0 +1,167 @@
+"""What is checked of a host behind SSH before anything is changed on it: what would fail half-way, what is weak."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from components.settings import Settings
+from components.targets.docker.container import Names
+from components.targets.spec import Docker
+from ops import preflight
+from ops.errors import UserError
+from ops.host_facts import HostFacts, gather
+from ops.machine import Machine
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+OLDEST_DOCKER = (20, 10)
+MOST_SKEW = 30.0
+"""Seconds a host's clock may be off: certificates and logs would say wrong things."""
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What was found on one host. `failures` stop a deployment, `notes` do not."""
+
+    failures: tuple[UserError, ...]
+    notes: tuple[str, ...]
+    info: Mapping[str, Any]
+    facts: HostFacts
+    missing_gib: float
+
+
+def require(client: DockerClient, spec: Docker, machine: Machine, settings: Settings) -> Looked:
+    """Look at a host. Raises UserError with the first thing that would make a deployment fail half-way."""
+    looked = look(client, spec, machine, settings)
+    if looked.failures:
+        raise looked.failures[0]
+    return looked
+
+
+def look(client: DockerClient, spec: Docker, machine: Machine, settings: Settings) -> Looked:
+    """Look at a host, and find all that is wrong with it. Raises UserError when it cannot be asked."""
+    info = client.info()
+    facts = gather(spec, info["DockerRootDir"])
+    names, present = Names(machine.stack), {volume.name for volume in client.volumes.list()}
+    missing = sum(v.size_gib for v in settings.volumes() if v.fill and names.volume(v.name) not in present)
+    own = client.containers.list(filters={"label": f"slm.stack={machine.stack}"})
+    held = {int(entry["HostPort"]) for c in own for entries in c.ports.values() for entry in entries or ()}
+    failures = tuple(judged(spec, settings, info, facts, missing, held))
+    return Looked(failures, tuple(weak_spots(info, facts)), info, facts, missing)
+
+
+def judged(
+    spec: Docker,
+    settings: Settings,
+    info: Mapping[str, Any],
+    facts: HostFacts,
+    missing_gib: float,
+    held: set[int],
+) -> Iterator[UserError]:
+    """What would make a deployment fail half-way. `held` are the ports that the stack itself has there already."""
+    root = Path(info["DockerRootDir"])
+    checks: list[Callable[[], None]] = [
+        lambda: _docker_is_new_enough(info),
+        lambda: _builds_fit(settings, facts),
+        lambda: _clock_is_right(facts),
+        lambda: _has_gpus(spec, info),
+        lambda: preflight.space_suffices(root, facts.disk_total, facts.disk_free, int(missing_gib * 2**30)),
+        lambda: preflight.memory_suffices(preflight.memory_limits(settings), int(info["MemTotal"])),
+        lambda: preflight.cpus_suffice(preflight.cpu_limits(settings), int(info["NCPU"])),
+        lambda: _port_is_free(facts, held, "gateway", settings.gateway.bind, settings.gateway.port),
+    ]
+    if page := settings.webui:
+        checks.append(lambda: _port_is_free(facts, held, "webui", page.bind, page.port))
+    for check in checks:
+        try:
+            check()
+        except UserError as error:
+            yield error
+
+
+def weak_spots(info: Mapping[str, Any], facts: HostFacts) -> Iterator[str]:
+    """What of control 19 the host's engine does not hold; it is told and never changed."""
+    settings, words = facts.settings or {}, facts.arguments
+    if not info.get("LiveRestoreEnabled"):
+        yield "live-restore is off: a restart of the engine stops every container"
+    if facts.settings is None:
+        yield "this user may not read /etc/docker/daemon.json, so icc and userland-proxy are not known"
+    else:
+        if settings.get("icc", True) and "--icc=false" not in words:
+            yield "icc is on: containers on the default bridge reach each other"
+        if settings.get("userland-proxy", True) and "--userland-proxy=false" not in words:
+            yield "userland-proxy is on: published ports hide who calls"
+    indexes = (info.get("RegistryConfig") or {}).get("IndexConfigs") or {}
+    insecure = [name for name, index in indexes.items() if not index.get("Secure", True)]
+    if insecure:
+        yield f"registries without TLS are trusted: {', '.join(sorted(insecure))}"
+    listens = [*(settings.get("hosts") or ()), *(word for word in words if "tcp://" in word)]
+    if any("tcp://" in word for word in listens) and not (settings.get("tlsverify") or "--tlsverify" in words):
+        yield "the engine listens on TCP without TLS: whoever reaches it is root"
+    if not any("seccomp" in option for option in info.get("SecurityOptions") or ()):
+        yield "seccomp is off"
+    if str(info.get("CgroupVersion", "1")) == "1":
+        yield "cgroup v1: Docker's support for it ends; the next release of the system should have v2"
+    yield from (warning.removeprefix("WARNING: ") for warning in info.get("Warnings") or () if "limit" in warning)
+
+
+def _docker_is_new_enough(info: Mapping[str, Any]) -> None:
+    version = str(info.get("ServerVersion", ""))
+    numbers = tuple(int(part) for part in version.split("+")[0].split("-")[0].split(".")[:2] if part.isdigit())
+    if numbers < OLDEST_DOCKER:
+        raise UserError(
+            f"its Docker engine is version {version}",
+            harm="before 20.10 limits and health checks do not work as declared",
+            fix="install a newer one on the host",
+        )
+
+
+def _builds_fit(settings: Settings, facts: HostFacts) -> None:
+    there, here = ARCHITECTURES.get(facts.machine), ARCHITECTURES.get(platform.machine())
+    if there is None:
+        raise UserError(
+            f"its processor is {facts.machine}",
+            harm="no image of this project runs on it",
+            fix="use a host with amd64 or arm64",
+        )
+    own = [role for role in settings.roles() if settings.images.get(role, "sha256:").startswith("sha256:")]
+    if there != here and own:
+        raise UserError(
+            f"the host is {there}, and the images of {', '.join(own)} are built on this machine, which is {here}",
+            harm="they would not start there",
+            fix=f"run the command on a machine that is {there}, or name published images in slm:images",
+        )
+
+
+def _clock_is_right(facts: HostFacts) -> None:
+    if abs(facts.skew) > MOST_SKEW:
+        raise UserError(
+            f"its clock is {abs(facts.skew):.0f} s {'ahead' if facts.skew > 0 else 'behind'}",
+            harm="certificates would count as not yet valid or as expired, and logs and alerts tell wrong times",
+            fix="on the host: timedatectl set-ntp true",
+        )
+
+
+def _has_gpus(spec: Docker, info: Mapping[str, Any]) -> None:
+    if spec.gpus and "nvidia" not in (info.get("Runtimes") or {}) and not info.get("CDISpecDirs"):
+        raise UserError(
+            f"it is described with {spec.gpus} GPUs, and its Docker engine knows neither the nvidia runtime nor CDI",
+            harm="no container could use a GPU",
+            fix="install nvidia-container-toolkit on the host, then: nvidia-ctk runtime configure --runtime=docker",
+        )
+
+
+def _port_is_free(facts: HostFacts, held: set[int], what: str, bind: str, port: int) -> None:
+    if port not in held and facts.listens(bind, port):
+        raise UserError(
+            f"port {port} on {bind} is taken there by something else",
+            harm=f"the {what} could not be published",
+            fix=f"stop it, or set another port: slm:{what}: port",
+        )
