@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
 from rich.console import Console
 
 from components.catalog import ImageRow, catalog
 from components.settings import Settings
+from components.targets.docker.ssh_errors import SshError
 from components.targets.spec import Docker
 from ops import docker_client
 from ops.images import RegistrySilent, pull, resolve
 from ops.images_build import Builder
+from ops.machine import PROJECT, STATE_DIRECTORY, write_private
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+    from ops.fleet.registry_steps import Offer
+
+REGISTRY = PROJECT / STATE_DIRECTORY / "registry"
+"""The layers of images built here, in the form hosts get them; they may be removed at any time."""
 
 
 def bring_all(host: DockerClient, spec: Docker, settings: Settings, console: Console) -> dict[str, str]:
@@ -22,25 +30,73 @@ def bring_all(host: DockerClient, spec: Docker, settings: Settings, console: Con
 
     Raises UserError when one can neither be pulled there nor made here.
     """
-    rows, chosen, carried = catalog().images, dict[str, str](), dict[str, str]()
+    rows, chosen, carried, pulls = catalog().images, dict[str, str](), dict[str, str](), True
     for role in settings.roles():
         wanted = settings.images.get(role)
         if wanted and has(host, wanted) and not _outdated(rows[role], role, wanted, console):
             chosen[role] = wanted
-        elif (published := _published(rows[role], wanted)) and _pulled(host, published, role, console):
+            continue
+        published = _published(rows[role], wanted)
+        # A host that reaches no registry waits half a minute to find that out: once is enough.
+        if published and pulls and (pulls := _pulled(host, published, role, console)):
             chosen[role] = published
         else:
             chosen[role] = carried[role] = made_here(settings, role, console)
-    if missing := {role: image for role, image in carried.items() if not has(host, image)}:
-        from ops.fleet.registry import deliver
-
-        deliver(missing, host, spec, console)
+    for role, image in carried.items():
+        if not has(host, image):
+            carry(spec, role, image, console)
     return chosen
+
+
+def carry(spec: Docker, role: str, image: str, console: Console) -> None:
+    """Bring an image of this machine's engine to a host, layer by layer, through its connection. Raises UserError."""
+    from ops.fleet.registry import Registry
+    from ops.fleet.registry_pull import deliver
+
+    offer = _offered(image)
+    with Registry(REGISTRY, read_only=True) as registry, console.status(f"image {role}") as status:
+        try:
+            done = deliver(
+                spec,
+                registry.port,
+                offer,
+                lambda got, all_: status.update(f"image {role}: {got / 1e6:.0f} of {all_ / 1e6:.0f} MB to the host"),
+            )
+        except SshError as error:
+            raise docker_client.as_user_error(error) from None
+    told = f"{done.received / 1e6:.1f} MB carried, {done.kept} of {len(offer.steps)} layers were there"
+    console.print(f"  image [bold]{role}[/bold]: {told}" + (f", {done.attempts} attempts" * (done.attempts > 1)))
+
+
+def _offered(image: str) -> Offer:
+    """The image as hosts get it: its layers are put into the registry's folder once, whichever host is first."""
+    from ops.fleet.registry import Registry
+    from ops.fleet.registry_steps import Offer
+
+    note = REGISTRY / "offers" / f"{image.removeprefix('sha256:')}.json"
+    with _one_at_a_time():
+        if not note.exists():
+            with Registry(REGISTRY) as registry:
+                offer = registry.offer(docker_client.connect(), image)
+            note.parent.mkdir(exist_ok=True)
+            write_private(note, offer.model_dump_json())
+        return Offer.model_validate_json(note.read_text())
+
+
+def _one_at_a_time() -> FileLock:
+    """Hosts are changed side by side; what they all need is made by the first, and the others wait for it."""
+    REGISTRY.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return FileLock(REGISTRY / "lock")
 
 
 def made_here(settings: Settings, role: str, console: Console) -> str:
     """The id of a role's image in this machine's own engine, where it is built when it is not there."""
     local = docker_client.connect()
+    with _one_at_a_time():
+        return _made(local, settings, role, console)
+
+
+def _made(local: DockerClient, settings: Settings, role: str, console: Console) -> str:
     image = resolve(local, role, catalog().images[role], settings.images.get(role), Builder(local, console), console)
     return str(local.images.get(image).id)
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from components.settings import Settings, load, load_overlay
 from components.settings.problems import did_you_mean
 from ops.errors import UserError
+from ops.fleet import certificates
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 
@@ -34,6 +35,9 @@ def give(stack: str, name: str, console: Console) -> None:
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
         pulumi.set_secret(name, content)
+        tls = settings.gateway.tls
+        if tls and name in (tls.certificate, tls.key):
+            certificates.forget(machine)
     console.print(f"  {name} is kept, encrypted; make up STACK={stack} brings it to whoever needs it")
 
 

@@ -13,6 +13,7 @@ from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
 from ops import cluster, delivery, docker_client, keys, preflight, recovery, remote_host, secret, webui
 from ops.deployment import apply
+from ops.fleet import certificates, kept
 from ops.images import resolve_all
 from ops.local_weights import bring
 from ops.machine import Machine
@@ -43,6 +44,7 @@ def run(stack: str, model: str | None, console: Console) -> None:
         check_host(client, machine, settings)
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        certificates.ensure(pulumi, settings, console)
         secret.require(pulumi, settings, stack)
         key = keys.current(keys.ensure(pulumi))
         if settings.webui:
@@ -61,6 +63,7 @@ def run(stack: str, model: str | None, console: Console) -> None:
         hardened(client, machine.stack)
         console.print(f"  every container holds its security controls; {time.monotonic() - started:.0f} s so far")
         first_answer(settings, machine.stack, key, console)
+        kept.keep(machine, settings)
         if settings.webui:
             webui.tell(settings.webui, stack, console)
 

@@ -1,0 +1,70 @@
+"""What last ran well on a host of a fleet, kept so that it can be gone back to: its description and its images."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+
+import yaml
+
+from components.settings import Settings
+from components.settings.stack_file import DESCRIPTION, description_of, host_of
+from ops.machine import Machine, write_private
+
+CHOICES = ("model", "images", "served", "site")
+
+
+def folder(machine: Machine) -> Path:
+    """Where it is kept; the folder exists once a deployment has ended well."""
+    return machine.config_path.parent / "good"
+
+
+def keep(machine: Machine, settings: Settings) -> None:
+    """Note what runs now. Called when the host has answered; of no effect on stacks that are no host of a fleet."""
+    if not host_of(machine.stack):
+        return
+    new = machine.directory / "good.part"
+    shutil.rmtree(new, ignore_errors=True)
+    new.mkdir(mode=0o700)
+    held = machine.config().get("config") or {}
+    choices = {name: held[f"slm:{name}"] for name in CHOICES if f"slm:{name}" in held}
+    write_private(new / "choices.yaml", yaml.safe_dump(choices))
+    write_private(new / "description.yaml", description_of(machine.stack, machine.project).read_text())
+    write_private(new / "digest", digest(settings))
+    shutil.rmtree(folder(machine), ignore_errors=True)
+    new.rename(folder(machine))
+
+
+def digest(settings: Settings) -> str:
+    """Changes with anything the description says of the host's stack."""
+    described = settings.model_dump_json(exclude={"images", "served", "site"})
+    return hashlib.sha256(described.encode()).hexdigest()
+
+
+def is_current(machine: Machine, settings: Settings) -> bool | None:
+    """Whether the host runs what is described now; None when nothing has ended well there yet."""
+    path = folder(machine) / "digest"
+    return path.read_text() == digest(settings) if path.exists() else None
+
+
+def put_back(machine: Machine) -> dict[str, str]:
+    """Record the kept choices again; gives the variable under which commands read the kept description.
+
+    Raises FileNotFoundError when nothing is kept.
+    """
+    choices = yaml.safe_load((folder(machine) / "choices.yaml").read_text()) or {}
+    with machine.lock(f"roll back of {machine.stack}"):
+        machine.record({name: choices.get(name) for name in CHOICES})
+    return environment(machine)
+
+
+def environment(machine: Machine) -> dict[str, str]:
+    """The variable under which commands read the kept description in the place of the committed one."""
+    return {DESCRIPTION: str(folder(machine) / "description.yaml")}
+
+
+def hosts_left(fleet: str, project: Path, listed: set[str]) -> list[str]:
+    """Hosts that were deployed from here and that the fleet's file does not list any more."""
+    found = (path.name.removeprefix(f"{fleet}.") for path in (project / ".slm").glob(f"{fleet}.?*") if path.is_dir())
+    return sorted(name for name in found if name not in listed)

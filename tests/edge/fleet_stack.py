@@ -1,0 +1,52 @@
+"""The project with a fleet of its own: the test hosts, and a model of three megabytes that answers every question."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rehearsal.hosts import Fleet, Host
+from tests.docker import tiny_model
+from tests.docker.project import Project
+
+STACK = "test-edge"
+PORT = 8443
+ENGINE = {"kind": "ollama", "target": "site", "model": tiny_model.NAME, "cpus": 1, "parallel": 2, "startup": 90}
+ROLLOUT = {"canary": 1, "percent": [100], "parallel": 2}
+
+
+def described(host: Host) -> dict[str, Any]:
+    """A host as a fleet's file has it."""
+    site = host.name.partition("-")[0]
+    return {"address": host.address, "host_key": host.host_key, "labels": {"site": site}}
+
+
+def declare(folder: Path, fleet: Fleet) -> Project:
+    """A copy of the project whose only fleet is made of the test hosts; nothing is deployed yet."""
+    project = Project.copy(folder / "project", STACK)
+    model = tiny_model.described(tiny_model.write(folder))
+    # The fleet's own folder has a name made by chance, which a stack file takes for a secret.
+    key_file = shutil.copy(fleet.key_file, folder / "fleet-key")
+    common = {"user": Host.user, "port": Host.port, "key_file": str(key_file)}
+    config = {
+        "slm:fleet": {"defaults": common, "hosts": {h.name: described(h) for h in fleet}, "rollout": ROLLOUT},
+        "slm:targets": {"site": {"kind": "docker"}},
+        "slm:engines": {"chat": ENGINE},
+        "slm:models": {tiny_model.NAME: model},
+        "slm:gateway": {
+            "target": "site",
+            "port": PORT,
+            "drain_seconds": 2,
+            "tls": {"certificate": "cert", "key": "cert-key"},
+        },
+    }
+    project.file.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
+    return project
+
+
+def of_host(project: Project, host: Host) -> Project:
+    """The stack of one host of the project's fleet."""
+    return Project(project.folder, f"{project.stack}.{host.name}", PORT)
