@@ -8,7 +8,6 @@ from pathlib import Path
 
 import docker
 import psutil
-from docker.errors import DockerException
 
 from rehearsal.control_plane.process import Process
 from rehearsal.hosts import configuration, disk, inside
@@ -17,6 +16,7 @@ from rehearsal.hosts.programs import Programs
 from rehearsal.hosts.switch import Port, Switch
 from rehearsal.real_node import cgroups
 from rehearsal.real_node.namespaces import Namespaces
+from tools.docker_engine import ask_socket
 
 INTERFACE = "eth0"
 START = 60.0
@@ -188,14 +188,7 @@ class Host:
         return int(self.namespaces.path(f"/sys/class/net/{INTERFACE}/statistics/{name}").read_text())
 
     def _docker_answers(self) -> bool:
-        try:
-            client = self.docker()
-            try:
-                return bool(client.ping())
-            finally:
-                client.close()
-        except (DockerException, OSError):
-            return False
+        return ask_socket(self.namespaces.path("/run/docker.sock")).state == "ready"
 
     def _ssh_answers(self) -> bool:
         return f":{self.port} " in self.run("ss", "-ltn")
