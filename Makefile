@@ -1,14 +1,17 @@
 # Each target is one command; tools/bootstrap.py makes what it needs first. STACK=dev|engines|prod|edge, MODEL=name, PURGE=1.
+# Of a fleet (STACK=edge): HOSTS=site=berlin,oslo-1 chooses hosts, STACK=edge.berlin-1 is one of them, FORCE=1 gives up one.
 STACK ?= dev
 SET_UP := python3 tools/bootstrap.py
 OPS := python -m ops
 TEST_FAST := python -m pytest -m "unit or program" -n logical --maxprocesses 4 --dist worksteal tests/unit tests/program
 # These stacks run on this machine's own Docker engine.
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
+# A fleet's hosts get the images that are built here from this machine's engine.
+FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK))).yaml && echo --engine --edge)
 # What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down check key secret rotate-key webui-password rotate-webui-key backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -20,7 +23,7 @@ doctor: ## what is there, what is missing, how it will be got, what this machine
 	@$(SET_UP) -- python -m tools doctor
 
 up: ## deploy STACK and ask its model a question (MODEL=name serves another one)
-	@$(SET_UP) --tools $(ENGINE) -- $(OPS) up --stack $(STACK) $(if $(MODEL),--model $(MODEL))
+	@$(SET_UP) --tools $(ENGINE) $(FLEET) -- $(OPS) up --stack $(STACK) $(if $(MODEL),--model $(MODEL))
 
 preview: ## show what `make up` would change
 	@$(SET_UP) --tools -- $(OPS) preview --stack $(STACK)
@@ -29,7 +32,16 @@ smoke: ## ask every model of the running stack, run its code, call its tools; ch
 	@$(SET_UP) --tools -- $(OPS) smoke --stack $(STACK)
 
 down: ## remove everything but the weights (PURGE=1: everything)
-	@$(SET_UP) --tools -- $(OPS) down --stack $(STACK) $(if $(PURGE),--purge)
+	@$(SET_UP) --tools -- $(OPS) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(FORCE),--force)
+
+status: ## how the hosts of a fleet are; exit code 1 when one is not as it should be
+	@$(SET_UP) --tools -- $(OPS) status --stack $(STACK)
+
+drift: ## what differs from the description where STACK runs, changes by hand included
+	@$(SET_UP) --tools -- $(OPS) drift --stack $(STACK)
+
+fleet-ca: ## print the certificate of a fleet's own authority, which its clients trust
+	@$(SET_UP) -- $(OPS) fleet-ca --stack $(STACK)
 
 check: ## validate STACK's settings and print them; needs neither Docker nor a cloud
 	@$(SET_UP) -- $(OPS) check --stack $(STACK)

@@ -5,61 +5,141 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from tools.errors import ToolError
 
+if TYPE_CHECKING:
+    from ops.fleet.command import FleetCommand
+
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
-Stack = Annotated[str, typer.Option(help="stack name: Pulumi.<stack>.yaml describes it")]
+_STACK_HELP = "stack name: Pulumi.<stack>.yaml describes it; edge.berlin-1 is one host of the fleet 'edge'"
+
+
+def _one(stack: str) -> str:
+    from ops.fleet.command import one_host
+
+    return one_host(stack)
+
+
+Stack = Annotated[str, typer.Option(help=_STACK_HELP, callback=_one)]
+StackOrFleet = Annotated[str, typer.Option(help=_STACK_HELP)]
 BackupFile = Annotated[Path | None, typer.Option(help="the backup; below .slm/backups without it")]
 console = Console(highlight=False, soft_wrap=True)
 INTERRUPTED = 130
 
 
+def _fleet(stack: str) -> FleetCommand | None:
+    """The commands of a fleet, None for a stack that is none."""
+    from ops.fleet.command import FleetCommand, fleet_of
+
+    fleet = fleet_of(stack)
+    # Its tables are for one screen, or for a log.
+    wide = console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=160)
+    return FleetCommand(stack, fleet, wide) if fleet else None
+
+
 @app.command()
-def up(stack: Stack = "dev", model: Annotated[str, typer.Option(help="serve this model from now on")] = "") -> None:
-    """Deploy the stack and ask its model a question."""
+def up(
+    stack: StackOrFleet = "dev", model: Annotated[str, typer.Option(help="serve this model from now on")] = ""
+) -> None:
+    """Deploy the stack and ask its model a question; a fleet in waves."""
     from ops.up import run
 
-    run(stack, model or None, console)
+    if (fleet := _fleet(stack)) and not model:
+        fleet.up()
+    else:
+        run(_one(stack), model or None, console)
 
 
 @app.command()
-def preview(stack: Stack = "dev") -> None:
+def preview(stack: StackOrFleet = "dev") -> None:
     """Show what `up` would change."""
     from ops.preview import run
 
-    raise typer.Exit(run(stack))
+    fleet = _fleet(stack)
+    raise typer.Exit(fleet.preview() if fleet else run(stack))
+
+
+@app.command()
+def drift(stack: StackOrFleet = "dev") -> None:
+    """Show what differs from the description where the stack runs, changes by hand included."""
+    from ops.preview import run
+
+    fleet = _fleet(stack)
+    raise typer.Exit(fleet.preview(refresh=True) if fleet else run(stack, "--refresh"))
 
 
 @app.command()
 def down(
-    stack: Stack = "dev",
+    stack: StackOrFleet = "dev",
     purge: Annotated[bool, typer.Option(help="remove the weights, the keys and the state as well")] = False,
+    force: Annotated[bool, typer.Option(help="when the host is gone: clean its state, list what stays there")] = False,
 ) -> None:
     """Remove everything but the weights."""
     from ops.down import run
 
-    run(stack, purge, console)
+    if fleet := _fleet(stack):
+        fleet.down(purge=purge, force=force)
+    else:
+        run(stack, purge, console, force=force)
 
 
 @app.command()
-def smoke(stack: Stack = "dev") -> None:
+def status(stack: StackOrFleet = "edge") -> None:
+    """Show how the hosts of a fleet are."""
+    if fleet := _fleet(stack):
+        raise typer.Exit(fleet.status())
+    from ops.fleet.status import look_at, table
+    from ops.machine import Machine
+
+    state = look_at(Machine(stack))
+    console.print(table([state]))
+    raise typer.Exit(0 if state.good else 1)
+
+
+@app.command(hidden=True)
+def gate(
+    stack: Stack,
+    questions: Annotated[int, typer.Option(min=1)] = 3,
+    error_percent: Annotated[float, typer.Option(min=0, max=100)] = 0,
+) -> None:
+    """Ask one host as the gate between two waves of a rollout does."""
+    from ops.fleet.gate import run
+
+    run(stack, questions, error_percent, console)
+
+
+@app.command("fleet-ca")
+def fleet_ca(stack: StackOrFleet = "edge") -> None:
+    """Print the certificate of the fleet's own authority, which its clients trust."""
+    from ops.fleet.command import authority
+
+    authority(stack)
+
+
+@app.command()
+def smoke(stack: StackOrFleet = "dev") -> None:
     """Ask the running stack a question and check what runs against the security controls."""
     from ops.smoke_test import run
 
-    run(stack, console)
+    if fleet := _fleet(stack):
+        fleet.smoke()
+    else:
+        run(stack, console)
 
 
 @app.command()
-def check(stack: Stack = "dev") -> None:
+def check(stack: StackOrFleet = "dev") -> None:
     """Validate a stack's settings and print them; needs neither Docker nor a cloud."""
     from ops.check import run
     from ops.machine import PROJECT
 
+    if fleet := _fleet(stack):
+        raise typer.Exit(fleet.check())
     raise typer.Exit(run(stack, PROJECT))
 
 

@@ -12,6 +12,7 @@ from components.settings import Settings
 from components.targets.docker.ssh_errors import SshError
 from components.targets.spec import Docker
 from ops import docker_client
+from ops.errors import UserError
 from ops.images import RegistrySilent, pull, resolve
 from ops.images_build import Builder
 from ops.machine import PROJECT, STATE_DIRECTORY, write_private
@@ -134,3 +135,20 @@ def _pulled(host: DockerClient, image: str, role: str, console: Console) -> bool
         return False
     console.print(f"  image [bold]{role}[/bold]: pulled by the host, {image}")
     return True
+
+
+def sizes_here(settings: Settings) -> dict[str, int]:
+    """The images this stack would bring from this machine, as far as its engine has them: id to bytes unpacked."""
+    rows, found = catalog().images, dict[str, int]()
+    try:
+        local = docker_client.connect()
+    except UserError:
+        return {}  # Without an engine here nothing is brought from here.
+    builder = Builder(local, Console(quiet=True))
+    for role in settings.roles():
+        image = settings.images.get(role)
+        image = image if image and has(local, image) else builder.present(role, rows[role])
+        if image:
+            own = local.images.get(image)
+            found[str(own.id)] = int(own.attrs["Size"])
+    return found

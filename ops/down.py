@@ -2,29 +2,53 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 from rich.console import Console
 
-from components.settings import load, load_overlay
+from components.settings import Settings, SettingsError, load, load_overlay
+from components.settings.stack_file import DESCRIPTION, host_of
 from components.webui.workload import VOLUME as DATA
 from ops import cluster, docker_client, recovery
 from ops.deployment import apply
+from ops.errors import UserError
+from ops.fleet import kept
+from ops.forget import forget
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 
 
-def run(stack: str, purge: bool, console: Console) -> None:
-    """Destroy the stack; with `purge` its volumes, keys and state too. Raises UserError."""
+def run(stack: str, purge: bool, console: Console, *, force: bool = False) -> None:
+    """Destroy the stack; with `purge` its volumes, keys and state too.
+
+    With `force`, a host that cannot be reached does not keep its stack's state: it is cleaned, and what is left behind
+    there is listed. Raises UserError.
+    """
     machine = Machine(stack)
-    settings = load(stack, machine.project, load_overlay(machine.config_path))
+    settings = _described(machine)
     if not machine.config_path.exists():
         console.print(f"stack '{stack}' was never deployed from here: there is nothing to remove")
         return
     if cluster.runs(settings):
         cluster.down(machine, settings, console)
         return
-    client = docker_client.of(settings)
+    try:
+        client = docker_client.of(settings)
+    except UserError as error:
+        if not force:
+            if host_of(stack):
+                error.fix += f"\nwhen the host is gone for ever: make down STACK={stack} FORCE=1"
+            raise
+        console.print(f"  {error.what}: its state is cleaned without it", markup=False, highlight=False)
+        with machine.lock(f"make down STACK={stack}"):
+            pulumi = Pulumi(machine)
+            pulumi.ensure_stack()
+            recovery.release_lock(pulumi, console)
+            forget(pulumi, console)
+            if purge:
+                _purge(pulumi, console)
+        return
     with machine.lock(f"make down STACK={stack}"), recovery.swept(client, stack):
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
@@ -40,11 +64,29 @@ def run(stack: str, purge: bool, console: Console) -> None:
         for volume in volumes:
             volume.remove(force=True)
             console.print(f"  removed volume {volume.name}")
-        pulumi.check("stack", "rm", stack, "--yes", "--preserve-config")
-        # Pulumi keeps copies of a removed stack's state.
-        for kept in ("backups/slm", "history/slm", "locks/organization/slm"):
-            shutil.rmtree(machine.backend / ".pulumi" / kept / stack, ignore_errors=True)
-        for copy in (machine.backend / ".pulumi/stacks/slm").glob(f"{stack}.json*"):
-            copy.unlink()
-        shutil.rmtree(machine.directory)
+        _purge(pulumi, console)
+
+
+def _described(machine: Machine) -> Settings:
+    """The stack's settings; of a host that its fleet's file does not list any more, those it was deployed with."""
+    overlay = load_overlay(machine.config_path)
+    try:
+        return load(machine.stack, machine.project, overlay)
+    except SettingsError:
+        known = kept.folder(machine) / "description.yaml"
+        if not host_of(machine.stack) or not known.exists():
+            raise
+        os.environ[DESCRIPTION] = str(known)
+        return load(machine.stack, machine.project, overlay)
+
+
+def _purge(pulumi: Pulumi, console: Console) -> None:
+    machine, stack = pulumi.machine, pulumi.machine.stack
+    pulumi.check("stack", "rm", stack, "--yes", "--preserve-config")
+    # Pulumi keeps copies of a removed stack's state.
+    for part in ("backups/slm", "history/slm", "locks/organization/slm"):
+        shutil.rmtree(machine.backend / ".pulumi" / part / stack, ignore_errors=True)
+    for copy in (machine.backend / ".pulumi/stacks/slm").glob(f"{stack}.json*"):
+        copy.unlink()
+    shutil.rmtree(machine.directory)
     console.print(f"  removed keys and state of stack '{stack}'")

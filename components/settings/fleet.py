@@ -92,13 +92,16 @@ class Rollout(Value):
 
     `parallel` hosts are changed at a time. After each wave every host of it is asked `questions` questions; more than
     `error_percent` of them without an answer is a failure, as is a host that could not be changed. A failure rolls
-    the wave back to what ran there before; then the rollout stops, or goes on to the other hosts (`on_failure`).
+    the whole wave back to what ran there before and stops the rollout; with `on_failure` continue, only the hosts that
+    failed are rolled back, and it goes on. A host that is not ready before anything is changed is left out, or stops
+    everything (`on_unready`).
     """
 
     canary: int = Field(1, ge=0, le=MOST_HOSTS)
     percent: tuple[Annotated[int, Field(ge=1, le=100)], ...] = Field((25, 100), min_length=1)
     parallel: int = Field(8, ge=1, le=64)
     on_failure: Literal["stop", "continue"] = "stop"
+    on_unready: Literal["skip", "stop"] = "skip"
     questions: int = Field(3, ge=1, le=100)
     error_percent: float = Field(0, ge=0, le=100)
 

@@ -48,20 +48,27 @@ def is_current(machine: Machine, settings: Settings) -> bool | None:
     return path.read_text() == digest(settings) if path.exists() else None
 
 
-def put_back(machine: Machine) -> dict[str, str]:
-    """Record the kept choices again; gives the variable under which commands read the kept description.
+def before(machine: Machine) -> Path:
+    """What ran before the last rollout reached the host; it does not exist when nothing did."""
+    return machine.config_path.parent / "before"
 
-    Raises FileNotFoundError when nothing is kept.
+
+def remember(machine: Machine) -> None:
+    """Set aside what runs now, for the case that a rollout which begins must be rolled back."""
+    shutil.rmtree(before(machine), ignore_errors=True)
+    if folder(machine).exists():
+        shutil.copytree(folder(machine), before(machine))
+
+
+def put_back(machine: Machine) -> dict[str, str]:
+    """Record the choices of before again; gives the variable under which commands read the description of then.
+
+    Raises FileNotFoundError when nothing ran before.
     """
-    choices = yaml.safe_load((folder(machine) / "choices.yaml").read_text()) or {}
+    choices = yaml.safe_load((before(machine) / "choices.yaml").read_text()) or {}
     with machine.lock(f"roll back of {machine.stack}"):
         machine.record({name: choices.get(name) for name in CHOICES})
-    return environment(machine)
-
-
-def environment(machine: Machine) -> dict[str, str]:
-    """The variable under which commands read the kept description in the place of the committed one."""
-    return {DESCRIPTION: str(folder(machine) / "description.yaml")}
+    return {DESCRIPTION: str(before(machine) / "description.yaml")}
 
 
 def hosts_left(fleet: str, project: Path, listed: set[str]) -> list[str]:

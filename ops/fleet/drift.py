@@ -1,0 +1,90 @@
+"""How far hosts are from their description: what a deployment would change on each, and what was changed by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.table import Table
+
+from components.settings import SettingsError, load, load_overlay
+from ops import docker_client
+from ops.errors import UserError
+from ops.machine import Machine
+from ops.pulumi_cli import Pulumi
+
+SAME = "same"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One host. `changes` counts Pulumi's steps by kind (create, update, replace, delete); `resources` names them."""
+
+    host: str
+    problem: str = ""
+    changes: dict[str, int] = field(default_factory=dict)
+    resources: tuple[str, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """In one or a few words."""
+        if self.problem:
+            return self.problem
+        return ", ".join(f"{count} to {kind}" for kind, count in self.changes.items()) or "as described"
+
+
+def look(stack: str, hosts: Sequence[str], project: Path, parallel: int, *, refresh: bool) -> list[Drift]:
+    """Ask Pulumi for each host; with `refresh` it looks at the host itself, and sees what was changed by hand."""
+    with ThreadPoolExecutor(max_workers=parallel) as threads:
+        return list(threads.map(lambda host: look_at(Machine(f"{stack}.{host}", project), refresh=refresh), hosts))
+
+
+def look_at(machine: Machine, *, refresh: bool) -> Drift:
+    """Ask Pulumi for one host."""
+    host = machine.stack.partition(".")[2]
+    try:
+        settings = load(machine.stack, machine.project, load_overlay(machine.config_path))
+        if not machine.config_path.exists() or settings.unprepared():
+            return Drift(host, "not deployed yet")
+        docker_client.of(settings)
+    except (SettingsError, UserError) as error:
+        return Drift(host, str(error).splitlines()[0])
+    more = ("--refresh",) if refresh else ()
+    result = Pulumi(machine).run("preview", "-s", machine.stack, "--json", "--suppress-progress", *more)
+    return parse(host, result.output, result.code)
+
+
+def parse(host: str, output: str, code: int) -> Drift:
+    """What `pulumi preview --json` said."""
+    start, end = output.find("{"), output.rfind("}")
+    try:
+        document = json.loads(output[start : end + 1])
+    except ValueError:
+        return Drift(host, f"not known: {_last(output)}")
+    if code != 0:
+        told = [str(d.get("message", "")) for d in document.get("diagnostics", ()) if d.get("severity") == "error"]
+        return Drift(host, f"not known: {_last(told[-1]) if told else 'the preview failed'}")
+    changes = {kind: count for kind, count in document.get("changeSummary", {}).items() if kind != SAME and count}
+    steps = document.get("steps") or ()
+    named = tuple(
+        f"{step['op']} {str(step.get('urn', '')).rpartition('::')[2]}" for step in steps if step.get("op") != SAME
+    )
+    return Drift(host, changes=changes, resources=named)
+
+
+def table(drifts: Sequence[Drift]) -> Table:
+    """A line for each host."""
+    shown = Table("host", "state", "what")
+    for one in drifts:
+        colour = "red" if one.problem else "yellow" if one.changes else "green"
+        what = ", ".join(one.resources[:6]) + (" …" if len(one.resources) > 6 else "")
+        shown.add_row(one.host, f"[{colour}]{one.state}[/{colour}]", what)
+    return shown
+
+
+def _last(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][:160] if lines else "Pulumi said nothing"
