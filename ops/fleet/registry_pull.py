@@ -13,6 +13,7 @@ from components.targets.spec import Docker
 from components.workload import Value
 from ops.errors import UserError
 from ops.fleet.registry import LOOPBACK
+from ops.fleet.registry_kept import lacking_of, remove_steps
 from ops.fleet.registry_line import Line
 from ops.fleet.registry_steps import Offer, Step
 
@@ -105,13 +106,13 @@ class _Work:
         try:
             client = docker.DockerClient(base_url=line.url, timeout=60)
             try:
-                self._pull(client, f"{LOOPBACK}:{line.port}/{self.offer.name}")
+                self._pull(client, line)
             finally:
                 client.close()
         except (DockerException, requests.RequestException, HTTPError, OSError) as error:
             raise _Cut(str(error)) from error
 
-    def _pull(self, client: DockerClient, repository: str) -> None:
+    def _pull(self, client: DockerClient, line: Line) -> None:
         lacking = lacking_of(client, self.offer)
         if self._first:
             self._first = False
@@ -119,10 +120,13 @@ class _Work:
             self._lacking = sum(step.size for step in lacking)
         # An image without a layer more than what is there has only its description to bring.
         for step in lacking or self.offer.steps[-1:]:
-            for line in client.api.pull(f"{repository}@{step.manifest}", stream=True, decode=True):
-                self._follow(line, step)
+            reference = f"{LOOPBACK}:{line.port}/{self.offer.name}@{step.manifest}"
+            for said in client.api.pull(reference, stream=True, decode=True):
+                self._follow(said, step)
+            line.settle()
         self._name(client)
-        _remove_steps(client, self.offer)
+        remove_steps(client, self.offer)
+        line.settle()
 
     def _follow(self, line: dict[str, Any], step: Step) -> None:
         if problem := line.get("error"):
@@ -165,27 +169,3 @@ class _Work:
         for tag in self.offer.tags or (f"{UNNAMED}:{self.offer.id.removeprefix('sha256:')[:12]}",):
             repository, _, version = tag.rpartition(":")
             found.tag(repository, version)
-
-
-def lacking_of(client: DockerClient, offer: Offer) -> tuple[Step, ...]:
-    """What an engine lacks of an image: nothing when it has it. Asks it once, and once more for each image."""
-    images = client.api.images()
-    if any(image["Id"] == offer.id for image in images):
-        return ()
-    layers = [client.images.get(image["Id"]).attrs["RootFS"].get("Layers") or () for image in images]
-    return offer.lacking(layers)
-
-
-def _remove_steps(client: DockerClient, offer: Offer) -> None:
-    """The names that pulling gave, and the images that were only steps: the layers stay with the whole image."""
-    import docker.errors
-
-    manifests = {step.manifest for step in offer.steps}
-    for image in client.api.images():
-        for pulled in image["RepoDigests"] or ():
-            repository, _, digest = pulled.partition("@")
-            if digest in manifests and repository.endswith(f"/{offer.name}") and repository.startswith(LOOPBACK):
-                try:
-                    client.api.remove_image(pulled, noprune=True)
-                except docker.errors.ImageNotFound:
-                    continue
