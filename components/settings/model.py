@@ -189,10 +189,9 @@ class Settings(Value):
     def refusals(self, stack: str) -> list[str]:
         """Why this must not be deployed: images no cluster can pull, what cannot fit, what production refuses."""
         if self.fleet:
-            hosts = f"it describes {len(self.fleet.hosts)} hosts, each of which is a stack of its own"
-            return [
-                f"{hosts} — make up STACK={stack} deploys to all, STACK={stack}.{next(iter(self.fleet.hosts))} to one"
-            ]
+            first, count = next(iter(self.fleet.hosts)), len(self.fleet.hosts)
+            fix = f"make up STACK={stack} deploys to all, STACK={stack}.{first} to one"
+            return [f"it describes a fleet of {count} hosts, each of which is a stack of its own — {fix}"]
         refused = [*foreign_images(self), *misfits(self)]
         if self.environment == "prod":
             refused += [f"{reason}: refused in production — make pin STACK={stack}" for reason in self.unpinned()]

@@ -128,7 +128,11 @@ def test_control_20_a_host_with_another_key_is_refused_until_the_new_key_is_pinn
     assert said.code == 1, said.output
     assert "shows another host key than the one that is pinned" in said.output
     assert "nothing was changed on any host" in said.output
-    of_host(project, host).ops("preview").must_fail()
+    project.ops("drift", environment={"HOSTS": DOWN}).must_fail("shows another host key")
+    # Plain Pulumi as well: what its provider starts is told the same.
+    plain = of_host(project, host).pulumi("refresh", "--yes", "--skip-preview")
+    assert plain.code != 0, plain.output
+    assert "Host key verification failed" in plain.output
     assert running(host) == before
     project.change({"slm:fleet": {"hosts": {DOWN: {"host_key": host.host_key}}}})
     project.ops("up", environment={"HOSTS": DOWN}, timeout=600).must_succeed()

@@ -121,8 +121,8 @@ def test_bad_configuration_ends_the_program_with_a_sentence(run_program: Run) ->
         run_program(config={"slm:target": "{}"})
 
 
-def test_a_target_that_is_not_built_yet_says_so(run_program: Run) -> None:
-    with pytest.raises(pulumi.RunError, match="cannot be deployed"):
+def test_a_fleet_is_no_stack_and_says_so(run_program: Run) -> None:
+    with pytest.raises(pulumi.RunError, match="it describes a fleet of 3 hosts"):
         run_program("edge")
 
 

@@ -66,8 +66,24 @@ def test_a_mistyped_option_is_code_2(monkeypatch: pytest.MonkeyPatch, capsys: py
 def test_checking_a_stack_that_may_not_be_deployed_is_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    assert run(monkeypatch, "check", "--stack", "nowhere") == 1
+    for stack in ("dev", "edge", "edge.berlin-1"):
+        assert run(monkeypatch, "check", "--stack", stack) == 0
+
+
+def test_a_command_about_one_stack_names_a_host_when_it_is_given_a_fleet(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "key", "--stack", "edge") == 1
+    assert "STACK=edge.berlin-1" in capsys.readouterr().err
+
+
+def test_a_choice_of_hosts_that_no_host_has_is_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOSTS", "site=paris")
     assert run(monkeypatch, "check", "--stack", "edge") == 1
-    assert run(monkeypatch, "check", "--stack", "dev") == 0
+    assert "use one of: berlin, oslo" in capsys.readouterr().err
 
 
 def test_a_polite_kill_is_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:

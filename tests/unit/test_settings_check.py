@@ -35,7 +35,7 @@ def write(directory: Path, stack: str, change: dict[str, Any], **document: Any) 
     [
         ("dev", 0, "http://127.0.0.1:8080"),
         ("prod", 0, "https://slm.example.com"),
-        ("edge", 1, "http://127.0.0.1:8080"),
+        ("edge.berlin-1", 0, "https://192.0.2.11:8443"),
     ],
 )
 def test_the_committed_stacks_print_their_table_and_one_verdict(stack: str, code: int, address: str) -> None:
