@@ -34,6 +34,13 @@ FIREWALL = (
 """Arguments of iptables: everything is refused but SSH, as ufw does it. Ports that Docker publishes go past it."""
 
 
+CONTAINERD = """\
+version = 2
+disabled_plugins = ["io.containerd.grpc.v1.cri"]
+"""
+"""containerd's config.toml: as packages for Docker have it, without what only Kubernetes uses."""
+
+
 def daemon(cgroup: str) -> str:
     """Docker's daemon.json."""
     return json.dumps({"cgroup-parent": f"/{cgroup}"}, indent=1)

@@ -29,10 +29,17 @@ def make(file: Path, gib: int) -> None:
     run(words, "The host's disk cannot be made")
 
 
-def cut(somewhere: Path) -> None:
-    """From now on nothing is written to the file system in which this path lies, and reading gives errors."""
+def cut(file: Path, somewhere: Path) -> None:
+    """From now on nothing is written to the disk, and reading gives errors; `somewhere` is a path that lies on it.
+
+    Raises HostError when it lies on another one, as the same would happen to that.
+    """
     opened = os.open(somewhere, os.O_RDONLY)
     try:
+        device = os.fstat(opened).st_dev
+        backing = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/loop/backing_file")
+        if not backing.exists() or not file.samefile(backing.read_text().rstrip("\n")):
+            raise HostError(f"{somewhere} is not on the disk {file}", fix="see which file systems the host has mounted")
         fcntl.ioctl(opened, SHUTDOWN, WITHOUT_LOG.to_bytes(4, "little"))
     finally:
         os.close(opened)

@@ -66,7 +66,7 @@ class Fleet(Lifetime):
         words = command("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "fleet", "-f", str(self.key_file))
         run(words, "No key can be made")
         environment = {"PATH": SYSTEM_PATH, "HOME": str(self.folder), "PYTHONPATH": str(CHECKOUT)}
-        self._switch = Switch.make(self.folder / "switch", os.getpid(), environment)
+        self._switch = Switch.make(self.folder / "switch", environment)
         programs = Programs.installed()
         for number, name in enumerate(self.names, start=1):
             host = Host(
@@ -88,7 +88,7 @@ class Fleet(Lifetime):
     def stop(self) -> None:
         """End everything and remove what it had. Safe at any time, any number of times."""
         for host in self:
-            host.power_off()
+            host.remove()
         for host in self:
             disk.wait_until_unused(host.folder / inside.DISK)
         self.hosts.clear()

@@ -86,18 +86,22 @@ class Host:
         for rule in configuration.FIREWALL:
             self.run("iptables", *rule)
         self._configure()
-        self.start("sshd")
-        self.start("dockerd")
+        for program in ("sshd", "containerd", "dockerd"):
+            self.start(program)
 
     def power_cut(self) -> None:
         """All ends at once, and the disk has only what it had received: nothing more is written to it."""
-        disk.cut(self.namespaces.path(inside.ON_DISK["docker"]))
+        disk.cut(self.folder / inside.DISK, self.namespaces.path(inside.ON_DISK["docker"]))
         self._end()
 
     def power_off(self) -> None:
-        """All ends, and what is written is kept. Safe at any time, any number of times."""
+        """All ends, and what is written is kept."""
+        self._end()
+
+    def remove(self) -> None:
+        """All ends, and nobody waits for its disk. Safe at any time, any number of times."""
         if self._namespaces:
-            self._end()
+            self.power_cut()
         self.link.remove()
 
     def wait_until_up(self, seconds: float = START) -> None:
@@ -106,15 +110,13 @@ class Host:
         self._processes["sshd"].wait_until(self._ssh_answers, seconds)
 
     def start(self, program: str) -> None:
-        """Start `sshd` or `dockerd`."""
-        words = {"sshd": ["/usr/sbin/sshd", "-D", "-e"], "dockerd": [str(self._programs.dockerd)]}[program]
-        if program == "sshd" and self._programs.unpacked is None:
-            words[0] = str(self._programs.sshd)
+        """Start `sshd`, `containerd` or `dockerd`."""
+        words = self._programs.commands[program]
         log = self.folder / f"{program}.log"
         self._processes[program] = Process.start(program, self.namespaces.command(*words), log, dict(self._environment))
 
     def kill(self, program: str) -> None:
-        """Kill `sshd` (with the connections it has) or `dockerd` (its containers run on without it)."""
+        """Kill `sshd` (with the connections it has), `containerd` or `dockerd` (containers run on without them)."""
         entered = self._processes.pop(program)
         (process,) = psutil.Process(entered.pid).children()
         for one in [process, *(process.children(recursive=True) if program == "sshd" else ())]:
@@ -160,6 +162,8 @@ class Host:
         key = root / configuration.HOST_KEY[1:]
         (root / "etc/ssh/sshd_config").write_text(configuration.SSHD)
         (root / "etc/docker").mkdir(exist_ok=True)
+        (root / "etc/containerd").mkdir(exist_ok=True)
+        (root / "etc/containerd/config.toml").write_text(configuration.CONTAINERD)
         daemon = root / "etc/docker/daemon.json"
         if not key.exists():
             self.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", configuration.HOST_KEY)

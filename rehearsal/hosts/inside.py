@@ -7,11 +7,13 @@ not. OPENSSH is a folder with the unpacked files of an SSH server, or `-` where 
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from uuid import uuid4
 
 from rehearsal.real_node.inside import live, mount, own_sys
 
@@ -49,11 +51,17 @@ def prepare(folder: Path, name: str, openssh: str) -> None:
         Path(path).mkdir(parents=True, exist_ok=True)
         mount("--bind", str(disk / one), path)
     if not Path("/home", USER).exists():
-        _users()
+        _first_start()
 
 
-def _users() -> None:
-    """The account that deploys, which is in the group of the Docker engine's socket and has no password."""
+def _first_start() -> None:
+    """What makes a new machine one of its own, and the account that deploys: it is in the group of the Docker engine's
+    socket and has no password."""
+    Path("/etc/machine-id").write_text(f"{uuid4().hex}\n")
+    # What this machine has there is its own: the engine's identity, the server's keys.
+    shutil.rmtree("/etc/docker", ignore_errors=True)
+    for key in Path("/etc/ssh").glob("ssh_host_*"):
+        key.unlink()
     # The account under which an SSH server reads what strangers send; a system without the server's package lacks it.
     unprivileged = ["useradd", "--system", "--no-create-home", "--home-dir=/run/sshd", "sshd"]
     for words in (

@@ -6,6 +6,7 @@ It is not a bridge of this machine: Docker's firewall rules here would filter wh
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from ipaddress import IPv4Address, IPv4Network
@@ -23,21 +24,22 @@ from rehearsal.real_node.namespaces import Namespaces
 RANGE = IPv4Network("10.214.0.0/16")
 BRIDGE = "switch"
 CONTROL = "control"
+ATTEMPTS = 20
 
 
 class Switch:
     """`make` makes it, `remove` removes it. `network` has this machine at its first address."""
 
-    def __init__(self, folder: Path, namespaces: Namespaces, interface: str, network: IPv4Network) -> None:
-        self.folder, self.namespaces, self.interface, self.network = folder, namespaces, interface, network
+    def __init__(self, folder: Path, namespaces: Namespaces) -> None:
+        self.folder, self.namespaces = folder, namespaces
+        self.interface, self.network = "", RANGE
 
     @classmethod
-    def make(cls, folder: Path, owner: int, environment: Mapping[str, str]) -> Switch:
-        """`owner` is a process id, of which this machine's interface has its name. Raises ControlPlaneError."""
+    def make(cls, folder: Path, environment: Mapping[str, str]) -> Switch:
+        """With addresses that nothing of this machine has. Raises ControlPlaneError."""
         folder.mkdir()
         namespaces = Namespaces.make(folder, environment, __name__)
-        # Names of interfaces have at most 15 characters, and process ids at most 7.
-        made = cls(folder, namespaces, f"slmhosts{owner}", free_network(RANGE, 24))
+        made = cls(folder, namespaces)
         try:
             made._connect_control()
         except BaseException:
@@ -61,7 +63,18 @@ class Switch:
 
     def _connect_control(self) -> None:
         ends = ("type", "veth", "peer", "name", CONTROL, "netns", str(self.pid))
-        run(command("ip", "link", "add", self.interface, *ends))
+        for attempts_left in reversed(range(ATTEMPTS)):
+            self.network = free_network(RANGE, 24)
+            # The name says which network it is, so that of two fleets that choose the same one, one fails here.
+            self.interface = f"slmhosts{self.network.network_address.packed[2]}"
+            try:
+                run(command("ip", "link", "add", self.interface, *ends))
+                break
+            except HostError:
+                self.interface = ""
+                if not attempts_left:
+                    raise
+                time.sleep(0.2)
         run(command("ip", "address", "add", f"{self.control}/{self.network.prefixlen}", "dev", self.interface))
         run(command("ip", "link", "set", self.interface, "up"))
         self.ip("link", "set", CONTROL, "master", BRIDGE, "up")
@@ -73,8 +86,9 @@ class Switch:
     def remove(self) -> None:
         """Of the network nothing is left when its processes end; this machine's interface goes a moment later."""
         self.namespaces.end()
-        with suppress(HostError):
-            run(command("ip", "link", "delete", self.interface))
+        if self.interface:
+            with suppress(HostError):
+                run(command("ip", "link", "delete", self.interface))
 
 
 class Port:
@@ -95,6 +109,8 @@ class Port:
         address = f"{switch.address(self.number)}/{switch.network.prefixlen}"
         for arguments in (
             ("link", "set", "lo", "up"),
+            # A machine keeps this address over power cuts; others remember it for half a minute.
+            ("link", "set", interface, "address", f"02:00:00:00:00:{self.number:02x}"),
             ("address", "add", address, "dev", interface),
             ("link", "set", interface, "up"),
             ("route", "add", "default", "via", str(switch.control)),

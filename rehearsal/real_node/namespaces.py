@@ -59,8 +59,8 @@ class Namespaces:
 
     def end(self) -> None:
         """End everything in them. The first process is over when all the others are."""
-        self.process.popen.kill()
-        self.process.popen.wait()
         with suppress(psutil.NoSuchProcess):
             self.first.kill()
-            self.first.wait(MADE)
+        # It ends when its child does. Were it killed before, the child would be the system's, which may take seconds to
+        # let go of it.
+        self.process.popen.wait(MADE)
