@@ -21,6 +21,18 @@ KNOWN: tuple[tuple[str, str, str, str], ...] = (
         " then run the command again",
     ),
     (
+        r"Host key verification failed|HOST IDENTIFICATION HAS CHANGED",
+        "the host shows another SSH host key than the one that is pinned",
+        "another machine may answer in its place, so it was not trusted",
+        "read the key on the host itself; if it was really changed, put the new one into host_key",
+    ),
+    (
+        r"command \[ssh .*has exited|ssh: connect to host|client_loop: send disconnect|server .* not responding",
+        "the SSH connection to the host failed in the middle of the deployment",
+        "what was done is kept in the state; what ran there goes on",
+        "make up STACK={stack} again: it goes on from there",
+    ),
+    (
         r"Cannot connect to the Docker daemon|Is the docker daemon running|error during connect",
         "the Docker engine does not answer",
         "nothing can be deployed, and what runs cannot be seen",

@@ -102,7 +102,7 @@ def test_every_control_that_holds_names_its_tests_its_code_and_its_level() -> No
         assert re.fullmatch(r"[123](, [123])*", level), f"control {control}: level {level}"
 
 
-REAL = ("tests/docker/", "tests/kubernetes/test_real_node.py")
+REAL = ("tests/edge/", "tests/docker/", "tests/kubernetes/test_real_node.py")
 """Where containers really run."""
 
 

@@ -34,6 +34,8 @@ Diagnostics:
         ("dial unix /var/run/docker.sock: permission denied while trying docker.sock", ("may not use", "usermod")),
         ("Bind for 127.0.0.1:8080 failed: port is already allocated", ("port was taken", "Pulumi.dev.yaml")),
         ("container not in healthy state", ("did not become healthy", "label=slm.stack=dev")),
+        ("command [ssh -F none] has exited: Host key verification failed.", ("another SSH host key", "host_key")),
+        ("command [ssh -o x] has exited with signal: killed", ("SSH connection", "goes on from there")),
         ("Error: No such image: sha256:00", ("is gone", "make up STACK=dev")),
     ],
 )
