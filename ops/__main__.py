@@ -152,11 +152,16 @@ def key(stack: Stack = "dev") -> None:
 
 
 @app.command()
-def secret(name: Annotated[str, typer.Argument(help="as the stack's file names it")], stack: Stack = "dev") -> None:
-    """Keep a secret the stack's file names, asked for or read from a pipe, encrypted."""
+def secret(
+    name: Annotated[str, typer.Argument(help="as the stack's file names it")], stack: StackOrFleet = "dev"
+) -> None:
+    """Keep a secret the stack's file names, asked for or read from a pipe, encrypted; for a fleet, on every host."""
     from ops.secret import give
 
-    give(stack, name, console)
+    if fleet := _fleet(stack):
+        fleet.secret(name)
+    else:
+        give(stack, name, console)
 
 
 @app.command("rotate-key")

@@ -117,8 +117,11 @@ def _outdated(row: ImageRow, role: str, image: str, console: Console) -> bool:
     """Whether an image built here was built from other contents than this checkout has."""
     if row.build is None or "@" in image:
         return False
-    builder = Builder(docker_client.connect(), console)
-    current = builder.present(role, row)
+    try:
+        local = docker_client.connect()
+    except UserError:
+        return False  # Without an engine here nothing newer was built.
+    current = Builder(local, console).present(role, row)
     return current is not None and current != image
 
 

@@ -17,20 +17,37 @@ from ops.pulumi_cli import Pulumi
 
 def give(stack: str, name: str, console: Console) -> None:
     """Ask for a secret's content, or read it from a pipe, and keep it encrypted. Raises UserError."""
+    wanted(stack, name)
+    keep(stack, name, asked(name), console)
+
+
+def wanted(stack: str, name: str) -> Settings:
+    """The settings of a stack that has a use for a secret of this name. Raises UserError when it has none."""
     machine = Machine(stack)
     settings = load(stack, machine.project, load_overlay(machine.config_file))
-    wanted = settings.secret_names()
-    if name not in wanted:
-        there = f"it names {', '.join(wanted)}" if wanted else "it names none"
+    names = settings.secret_names()
+    if name not in names:
+        there = f"it names {', '.join(names)}" if names else "it names none"
         raise UserError(
-            f"stack '{stack}' has no use for a secret '{name}'{did_you_mean(name, wanted)}",
+            f"stack '{stack}' has no use for a secret '{name}'{did_you_mean(name, names)}",
             harm="nothing was kept",
             fix=f"name it in the stack's file first (key_secret, token_secret, tls); {there}",
         )
+    return settings
+
+
+def asked(name: str) -> str:
+    """What a person types or pipes in. Raises UserError for nothing."""
     terminal = sys.stdin.isatty()
     content = getpass.getpass(f"content of {name} (is not shown): ") if terminal else sys.stdin.read()
     if not (content := content.strip("\r\n")):
         raise UserError(f"the content of '{name}' is empty", harm="nothing was kept", fix="type it, or pipe a file in")
+    return content
+
+
+def keep(stack: str, name: str, content: str, console: Console) -> None:
+    """Keep a secret's content, encrypted. Raises UserError."""
+    settings, machine = wanted(stack, name), Machine(stack)
     with machine.lock(f"make secret STACK={stack}"):
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()

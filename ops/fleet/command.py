@@ -10,6 +10,7 @@ from functools import cached_property
 from rich.console import Console
 
 from components.settings import Fleet, SettingsError, load_fleet
+from ops import secret
 from ops.errors import UserError
 from ops.fleet import drift, kept, preflight, status
 from ops.fleet.authority import Authority
@@ -17,7 +18,7 @@ from ops.fleet.choose import choose
 from ops.fleet.overview import show
 from ops.fleet.rollout import Outcome, Rolling
 from ops.fleet.runs import Runs
-from ops.machine import PROJECT
+from ops.machine import PROJECT, Machine
 
 HOSTS = "HOSTS"
 """The variable that chooses hosts: names and label=value, separated by commas."""
@@ -67,6 +68,10 @@ class FleetCommand:
 
     def up(self) -> None:
         """Look at all chosen hosts, then deploy to those that are ready, wave by wave. Raises UserError."""
+        with Machine(self.stack).lock(f"make up STACK={self.stack}"):
+            self._up()
+
+    def _up(self) -> None:
         Authority.of(self.stack, PROJECT).ensure()
         checked = preflight.check(self.stack, self.hosts, PROJECT, self._looking)
         preflight.tell(checked, self.console)
@@ -97,7 +102,8 @@ class FleetCommand:
     def down(self, *, purge: bool, force: bool) -> None:
         """Take the chosen hosts' stacks down. Raises UserError naming those that stay."""
         arguments = ["down", *(["--purge"] if purge else []), *(["--force"] if force else [])]
-        ran = self._runs.all(self.hosts, *arguments, said="down")
+        with Machine(self.stack).lock(f"make down STACK={self.stack}"):
+            ran = self._runs.all(self.hosts, *arguments, said="down")
         if force:
             self._show([one.output for one in ran if "left behind" in one.output])
         self._tell_left()
@@ -108,6 +114,13 @@ class FleetCommand:
                 fix=f"mend what is said above; for one that is gone for ever: make down STACK={self.stack}.{failed[0]}"
                 " FORCE=1 cleans its state and lists what is left behind",
             )
+
+    def secret(self, name: str) -> None:
+        """Ask once for a secret's content, and keep it for every chosen host, encrypted. Raises UserError."""
+        secret.wanted(f"{self.stack}.{self.hosts[0]}", name)
+        content = secret.asked(name)
+        for host in self.hosts:
+            secret.keep(f"{self.stack}.{host}", name, content, self.console)
 
     def smoke(self) -> None:
         """Ask every model of the chosen hosts. Raises UserError."""

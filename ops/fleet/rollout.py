@@ -9,9 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from components.settings.fleet import Rollout
+from ops.errors import UserError
 from ops.fleet import kept
 from ops.fleet.choose import waves
-from ops.fleet.runs import Ran, Runs
+from ops.fleet.runs import Runs
 from ops.machine import PROJECT, Machine
 
 
@@ -74,10 +75,15 @@ class Rolling:
         if not possible:
             return
         self._console.print(f"rolling back: {', '.join(possible)}")
-        environment = {host: kept.put_back(self._machine(host)) for host in possible}
-        ran: list[Ran] = self._runs.all(possible, "up", said="runs what it ran before", environment=environment)
+        environment: dict[str, dict[str, str]] = {}
+        for host in possible:
+            try:
+                environment[host] = kept.put_back(self._machine(host))
+            except UserError as error:  # somebody else is changing it at this moment
+                self._console.print(f"  [red]{host}[/red]: {error.what}", soft_wrap=True)
+        ran = self._runs.all(list(environment), "up", said="runs what it ran before", environment=environment)
         outcome.rolled_back += [one.host for one in ran if one.code == 0]
-        outcome.not_rolled_back += [one.host for one in ran if one.code != 0]
+        outcome.not_rolled_back += [host for host in possible if host not in outcome.rolled_back]
 
     def _machine(self, host: str) -> Machine:
         return Machine(f"{self._stack}.{host}", self._project)
