@@ -52,7 +52,7 @@ class Registry:
         self.port = _free_port()
         settings = self.folder / f"registry-{os.getpid()}-{self.port}.json"  # JSON is YAML as well
         settings.write_text(json.dumps(configuration(self.folder / "layers", self.port, self.read_only)))
-        with self._log.open("wb") as log:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*_bound_to_parent(), str(program), "serve", str(settings)],
                 stdin=subprocess.DEVNULL,

@@ -26,7 +26,8 @@ START = 60.0
 class Host:
     """A machine of the fleet. `address`, `port`, `user`, `key_file` and `host_key` are what a stack file says of it.
 
-    `power_on` and `power_cut` may follow each other any number of times; what its disk had received is kept.
+    `power_on` and `power_cut` may follow each other any number of times; what its disk had received is kept. `cgroup`
+    is the control group below which its containers are.
     """
 
     user = inside.USER
@@ -49,7 +50,8 @@ class Host:
         self.address = str(switch.address(number))
         self.link = Port(switch, number, environment)
         self.host_key = ""
-        self._environment, self._programs, self._cgroup = environment, programs, cgroup
+        self.cgroup = cgroup
+        self._environment, self._programs = environment, programs
         self._namespaces: Namespaces | None = None
         self._processes: dict[str, Process] = {}
 
@@ -78,7 +80,7 @@ class Host:
     def power_on(self) -> None:
         """Start its programs. They answer after `wait_until_up`. Raises ControlPlaneError."""
         disk.wait_until_unused(self.folder / inside.DISK)
-        cgroups.make(self._cgroup)
+        cgroups.make(self.cgroup)
         (self.folder / "inside").unlink(missing_ok=True)
         openssh = str(self._programs.unpacked or "-")
         self._namespaces = Namespaces.make(self.folder, self._environment, inside.__name__, self.name, openssh)
@@ -167,7 +169,7 @@ class Host:
         daemon = root / "etc/docker/daemon.json"
         if not key.exists():
             self.run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", configuration.HOST_KEY)
-            daemon.write_text(configuration.daemon(self._cgroup))
+            daemon.write_text(configuration.daemon(self.cgroup))
             self._authorize()
         kind, blob, *_ = key.with_suffix(".pub").read_text().split()
         self.host_key = f"{kind} {blob}"
@@ -186,7 +188,7 @@ class Host:
             process.popen.wait(START)
         self._processes.clear()
         self._namespaces = None
-        cgroups.remove(self._cgroup)
+        cgroups.remove(self.cgroup)
 
     def _counter(self, name: str) -> int:
         return int(self.namespaces.path(f"/sys/class/net/{INTERFACE}/statistics/{name}").read_text())

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import socket
 import subprocess
+import tarfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -206,6 +209,38 @@ def test_a_power_cut_takes_all_processes_and_what_was_not_on_the_disk(host: Host
     engine = host.docker()
     assert engine.info()["ID"] == identity
     engine.close()
+
+
+def sleeper() -> bytes:
+    """The files of an image that has `sleep` and what it is linked with."""
+    linked = subprocess.run(["ldd", "/bin/sleep"], capture_output=True, text=True, check=True).stdout
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w", dereference=True) as tar:
+        for path in ("/bin/sleep", *re.findall(r"/\S+", linked)):
+            tar.add(path)
+    return packed.getvalue()
+
+
+def test_what_ran_on_a_host_runs_again_after_a_power_cut_without_this_machine(host: Host) -> None:
+    client = host.docker()
+    client.api.import_image_from_data(sleeper(), repository="slm.local/test-sleep", tag="1")
+    started = client.containers.run(
+        "slm.local/test-sleep:1", ["/bin/sleep", "1000"], name="steady", detach=True,
+        restart_policy={"Name": "unless-stopped"},
+    )  # fmt: skip
+    client.close()
+    groups = [tree / host.cgroup for tree in cgroups.trees()]
+    assert any((group / str(started.id)).is_dir() for group in groups)
+    host.run("sync")
+    with faults.no_power(host):
+        assert not any(group.exists() for group in groups)
+    client = host.docker()
+    again = client.containers.get("steady")
+    assert again.status == "running"
+    assert again.attrs["State"]["StartedAt"] > started.attrs["State"]["StartedAt"]
+    again.remove(force=True)
+    client.images.remove("slm.local/test-sleep:1")
+    client.close()
 
 
 def test_a_full_disk_is_the_hosts_own(host: Host, other: Host) -> None:
