@@ -24,9 +24,9 @@ def described(host: Host) -> dict[str, Any]:
     return {"address": host.address, "host_key": host.host_key, "labels": {"site": site}}
 
 
-def declare(folder: Path, fleet: Fleet) -> Project:
+def declare(folder: Path, fleet: Fleet, stack: str = STACK) -> Project:
     """A copy of the project whose only fleet is made of the test hosts; nothing is deployed yet."""
-    project = Project.copy(folder / "project", STACK)
+    project = Project.copy(folder / "project", stack)
     model = tiny_model.described(tiny_model.write(folder))
     # The fleet's own folder has a name made by chance, which a stack file takes for a secret.
     key_file = shutil.copy(fleet.key_file, folder / "fleet-key")
@@ -45,6 +45,22 @@ def declare(folder: Path, fleet: Fleet) -> Project:
     }
     project.file.write_text(yaml.safe_dump({"config": config}, sort_keys=False))
     return project
+
+
+def clear(host: Host) -> None:
+    """A host as it was before any deployment, switched on; images stay."""
+    if not host.is_on:
+        host.power_on()
+        host.wait_until_up()
+    client = host.docker()
+    try:
+        for container in client.containers.list(all=True):
+            container.remove(force=True)
+        for volume in client.volumes.list():
+            volume.remove(force=True)
+        client.networks.prune()
+    finally:
+        client.close()
 
 
 def of_host(project: Project, host: Host) -> Project:

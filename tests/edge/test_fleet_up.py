@@ -16,7 +16,7 @@ import yaml
 from rehearsal.hosts import Fleet, Host
 from tests.docker import tiny_model
 from tests.docker.project import Project
-from tests.edge.fleet_stack import PORT, declare, of_host
+from tests.edge.fleet_stack import PORT, clear, declare, of_host
 
 pytestmark = pytest.mark.edge
 
@@ -30,22 +30,7 @@ def project(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     declared = declare(tmp_path_factory.mktemp("fleet"), fleet)
     yield declared
     for host in fleet:
-        if not host.is_on:
-            host.power_on()
-            host.wait_until_up()
         clear(host)
-
-
-def clear(host: Host) -> None:
-    client = host.docker()
-    try:
-        for container in client.containers.list(all=True):
-            container.remove(force=True)
-        for volume in client.volumes.list():
-            volume.remove(force=True)
-        client.networks.prune()
-    finally:
-        client.close()
 
 
 def running(host: Host) -> dict[str, str]:
@@ -55,6 +40,14 @@ def running(host: Host) -> dict[str, str]:
         return {str(c.name).rpartition("-")[2]: str(c.id) for c in client.containers.list()}
     finally:
         client.close()
+
+
+def reaches(host: Host, address: str, port: int) -> bool:
+    """Whether something on a host can connect to a port of another."""
+    told = host.run(
+        "bash", "-c", f"timeout 3 bash -c '</dev/tcp/{address}/{port}' 2>/dev/null && echo yes", check=False
+    )
+    return "yes" in told
 
 
 def answer(project: Project, host: Host) -> httpx.Response:
@@ -102,6 +95,9 @@ def test_the_same_command_goes_on_with_the_host_that_is_back_and_leaves_the_othe
     project.ops("up", timeout=1200).must_succeed()
     assert serves(project, fleet[DOWN])
     assert {name: running(fleet[name]) for name in before} == before
+    # Nobody but the gateway can be reached from another host of the site.
+    assert reaches(fleet[DOWN], fleet["berlin-1"].address, PORT)
+    assert not reaches(fleet[DOWN], fleet["berlin-1"].address, 11434)
     shown = project.ops("status").must_succeed().output
     assert shown.count("2 of 2 healthy") == 3
     assert shown.count("as described") == 3

@@ -73,8 +73,8 @@ def test_rotation_has_a_working_key_at_every_moment(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(rotate, "apply", deploy)
     monkeypatch.setattr(rotate.docker_client, "of", lambda _: None)
     monkeypatch.setattr(rotate.recovery, "recover", lambda *_: None)
-    monkeypatch.setattr(rotate, "answers", lambda _settings, key: steps.append(key in served))
-    monkeypatch.setattr(rotate, "refused", lambda _endpoint, key: steps.append(key not in served))
+    monkeypatch.setattr(rotate, "answers", lambda _settings, _machine, key: steps.append(key in served))
+    monkeypatch.setattr(rotate, "refused", lambda _settings, _machine, key: steps.append(key not in served))
     rotate.rotate("dev", Console(quiet=True))
     assert steps == [["key-1", "key-2"], True, ["key-2"], True, True]
 

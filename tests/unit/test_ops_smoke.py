@@ -31,12 +31,14 @@ def served(
             raise answer
         return answer
 
-    def stream(method: str, url: str, *, trust_env: bool, **options: object):  # type: ignore[no-untyped-def]
-        assert trust_env is False, "a proxy has no business between a person and this machine"
-        client = httpx.Client(transport=httpx.MockTransport(handle))
-        return client.stream(method, url, **options)  # type: ignore[arg-type]
+    client = httpx.Client
 
-    monkeypatch.setattr(question.httpx, "stream", stream)
+    def made(*, trust_env: bool, timeout: float, transport: httpx.BaseTransport | None) -> httpx.Client:
+        assert trust_env is False, "a proxy has no business between a person and this machine"
+        assert transport is None
+        return client(transport=httpx.MockTransport(handle), timeout=timeout)
+
+    monkeypatch.setattr(question.httpx, "Client", made)
 
 
 def test_pieces_become_one_answer_with_its_tokens(monkeypatch: pytest.MonkeyPatch) -> None:

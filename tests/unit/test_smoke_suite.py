@@ -12,6 +12,7 @@ from components.engines.base import Capability
 from components.settings import Settings, load
 from ops.errors import UserError
 from ops.smoke import suite
+from ops.smoke.api import Api
 from ops.smoke.checks import CHECKS, Check, Finding, Result
 from ops.smoke.subjects import Subject, subjects
 from ops.smoke.table import shown, title
@@ -81,7 +82,7 @@ def test_every_model_of_a_stack_is_asked_under_its_own_name() -> None:
 def run(monkeypatch: pytest.MonkeyPatch, *checks: Check) -> None:
     monkeypatch.setattr(suite, "CHECKS", checks)
     nobody: Any = None
-    suite.run(settings(), "dev", "http://127.0.0.1:9/v1", "key", nobody, Console(quiet=True))
+    suite.run(settings(), "dev", Api("http://127.0.0.1:9/v1", "key"), nobody, Console(quiet=True))
 
 
 def test_one_failed_check_fails_the_command_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ def test_rotation_replaces_the_key_alone_and_checks_that_the_old_one_is_refused(
     monkeypatch.setattr(webui.docker_client, "of", lambda _: None)
     monkeypatch.setattr(webui.recovery, "recover", lambda *_: None)
     monkeypatch.setattr(webui, "apply", lambda *_: steps.append("deployed"))
-    monkeypatch.setattr(webui, "refused", lambda _endpoint, key: steps.append(key))
+    monkeypatch.setattr(webui, "refused", lambda _settings, _machine, key: steps.append(key))
     webui.rotate_key("dev", Console(quiet=True))
     after = webui.load_secrets(vault)  # type: ignore[arg-type]
     assert steps == ["deployed", before[webui.KEY]]

@@ -1,0 +1,138 @@
+"""Deployments to a host whose link or power fails in the middle, and a gateway that only its own host can call."""
+
+from __future__ import annotations
+
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from rehearsal.hosts import Fleet, Host, faults
+from tests.docker import tiny_model
+from tests.docker.project import Finished, Project
+from tests.edge.fleet_stack import PORT, clear, declare, of_host
+
+pytestmark = pytest.mark.edge
+
+NAME = "berlin-1"
+WAITS = "chat-container: waiting until it is healthy"
+
+
+@pytest.fixture(scope="module")
+def site(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project whose fleet is the test hosts; only one of them is deployed to."""
+    yield declare(tmp_path_factory.mktemp("faults"), fleet, "test-faults")
+    for host in fleet:
+        clear(host)
+
+
+@pytest.fixture
+def one(site: Project, fleet: Fleet) -> Project:
+    return of_host(site, fleet[NAME])
+
+
+class Running:
+    """A command that runs, and what it has said by now."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self._process, self._lines = process, list[str]()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        for line in self._process.stdout or ():
+            self._lines.append(line)
+
+    @property
+    def output(self) -> str:
+        return "".join(self._lines)
+
+    def wait_for(self, words: str, seconds: float = 240) -> None:
+        end = time.monotonic() + seconds
+        while words not in self.output:
+            assert self._process.poll() is None, f"it ended before '{words}':\n{self.output}"
+            assert time.monotonic() < end, f"'{words}' did not come:\n{self.output}"
+            time.sleep(0.05)
+
+    def end(self, seconds: float = 420) -> Finished:
+        code = self._process.wait(seconds)
+        self._reader.join(10)
+        return Finished(code, self.output)
+
+
+def serves(project: Project, host: Host) -> bool:
+    authority = project.folder / ".slm/test-faults/ca/ca.pem"
+    key = list(project.keys().values())[-1]
+    body = {"model": tiny_model.NAME, "messages": [{"role": "user", "content": "What is 240 / 3?"}], "max_tokens": 8}
+    trusted = ssl.create_default_context(cafile=str(authority))
+    with httpx.Client(verify=trusted, trust_env=False, timeout=60) as client:
+        url = f"https://{host.address}:{PORT}/v1/chat/completions"
+        said = client.post(url, json=body, headers={"Authorization": f"Bearer {key}"})
+    return said.status_code == 200 and "80" in said.json()["choices"][0]["message"]["content"]
+
+
+def change(site: Project, parallel: int) -> None:
+    site.change({"slm:engines": {"chat": {"parallel": parallel}}})
+
+
+def test_a_gateway_on_its_hosts_own_loopback_is_asked_through_the_connection(
+    site: Project, one: Project, fleet: Fleet
+) -> None:
+    site.change({"slm:fleet": {"hosts": {NAME: {"bind": "127.0.0.1"}}}})
+    said = one.ops("up").must_succeed().output
+    assert f"endpoint  https://127.0.0.1:{PORT}/v1" in said
+    assert "answer    80" in said
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"https://{fleet[NAME].address}:{PORT}/v1/models", trust_env=False)
+    one.ops("smoke").must_succeed()
+    site.change({"slm:fleet": {"hosts": {NAME: {"bind": fleet[NAME].address}}}})
+    one.ops("up").must_succeed()
+    assert serves(one, fleet[NAME])
+
+
+def test_a_link_that_is_cut_for_a_minute_in_the_middle_does_not_end_a_deployment(
+    site: Project, one: Project, fleet: Fleet
+) -> None:
+    change(site, 3)
+    running = Running(one.start("up"))
+    running.wait_for(WAITS)
+    with faults.cut(fleet[NAME]):
+        time.sleep(60)
+    running.end().must_succeed()
+    assert serves(one, fleet[NAME])
+
+
+def test_a_host_that_loses_its_power_in_the_middle_is_deployed_to_by_the_next_command(
+    site: Project, one: Project, fleet: Fleet
+) -> None:
+    change(site, 4)
+    running, host = Running(one.start("up")), fleet[NAME]
+    running.wait_for(WAITS)
+    host.power_cut()
+    running.end().must_fail(f"make up STACK={one.stack}")
+    host.power_on()
+    host.wait_until_up()
+    one.ops("up").must_succeed()
+    assert serves(one, host)
+
+
+def test_services_are_back_after_a_power_cut_without_this_machine(one: Project, fleet: Fleet) -> None:
+    host = fleet[NAME]
+    host.power_cut()
+    host.power_on()
+    host.wait_until_up()
+    end = time.monotonic() + 90
+    while not _answers(one, host):
+        assert time.monotonic() < end, host.run("docker", "ps", "-a")
+        time.sleep(0.5)
+
+
+def _answers(project: Project, host: Host) -> bool:
+    try:
+        return serves(project, host)
+    except httpx.HTTPError:
+        return False
