@@ -14,6 +14,10 @@ from ops.fleet.registry import LOOPBACK
 ANSWER = 60.0
 """Seconds until the host must have done a small thing that is asked over the open connection."""
 
+ALIVE_COUNT = 40
+"""Times ssh.ALIVE_SECONDS of silence after which the link is given up: ten minutes. A connection that outlives a cut
+goes on in the middle of a layer; a new one begins the layer anew."""
+
 SETTLED = 600.0
 """Seconds that a slow disk may take to write what is in memory."""
 
@@ -81,7 +85,8 @@ class Line(Tunnel):
 
     def _extra(self) -> tuple[str, ...]:
         # A connection of its own, not the one that commands share: it may end while they go on.
-        return ("-o", f"ControlPath={self.socket('line')}", *super()._extra())
+        own = ("-o", f"ControlPath={self.socket('line')}", "-o", f"ServerAliveCountMax={ALIVE_COUNT}")
+        return (*own, *super()._extra())
 
     def _call(self, *arguments: str, extra: tuple[str, ...] = (), seconds: float = ANSWER) -> str:
         path = ("-o", f"ControlPath={self.socket('line')}")

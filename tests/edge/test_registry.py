@@ -15,6 +15,7 @@ import pytest
 from components.targets.docker import ssh
 from components.targets.docker.ssh_errors import SshError
 from ops.errors import UserError
+from ops.fleet import registry_line
 from ops.fleet.registry import Registry
 from ops.fleet.registry_pull import Delivery, deliver
 from ops.fleet.registry_steps import Offer
@@ -35,11 +36,16 @@ def serving(layered: tuple[Path, Offer]) -> Iterator[Registry]:
 
 @pytest.fixture
 def offer(layered: tuple[Path, Offer], fleet: Fleet) -> Iterator[Offer]:
-    """The image, which no host has before or after the test."""
+    """The image, of which no host has anything before and after the test."""
+    remove_images(fleet)
     yield layered[1]
+    remove_images(fleet)
+
+
+def remove_images(fleet: Fleet) -> None:
     for host in fleet:
         client = host.docker()
-        for image in client.api.images(all=True):
+        for image in client.api.images():
             client.api.remove_image(image["Id"], force=True)
         assert client.api.images(all=True) == []
         client.close()
@@ -152,9 +158,9 @@ def test_a_cut_of_the_link_in_the_middle_of_a_layer_loses_nothing(host: Host, se
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link is given up after three seconds of silence instead of two minutes."""
+    """A link is given up after three seconds of silence instead of ten minutes."""
     monkeypatch.setattr(ssh, "ALIVE_SECONDS", 1)
-    monkeypatch.setattr(ssh, "ALIVE_COUNT", 3)
+    monkeypatch.setattr(registry_line, "ALIVE_COUNT", 3)
 
 
 @pytest.mark.usefixtures("impatient")
