@@ -8,6 +8,7 @@ import random
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import docker
 import pytest
@@ -50,6 +51,12 @@ def host(fleet: Fleet) -> Host:
     return fleet["berlin-1"]
 
 
+@pytest.fixture
+def other(fleet: Fleet) -> Host:
+    """Another host than `host`."""
+    return fleet["oslo-1"]
+
+
 @pytest.fixture(scope="session")
 def layered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Offer]]:
     """The folder of a registry that has an image of LAYERS, and what it offers."""
@@ -83,7 +90,7 @@ def context() -> io.BytesIO:
     return packed
 
 
-def target(host: Host, **changes: str) -> Docker:
+def target(host: Host, **changes: Any) -> Docker:
     """The host as a stack file describes it."""
     described = {"host": host.url, "host_key": host.host_key, "key_file": str(host.key_file)}
     return Docker.model_validate({**described, **changes})
