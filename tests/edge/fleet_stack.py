@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import ssl
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 
 from rehearsal.hosts import Fleet, Host
@@ -66,3 +68,15 @@ def clear(host: Host) -> None:
 def of_host(project: Project, host: Host) -> Project:
     """The stack of one host of the project's fleet."""
     return Project(project.folder, f"{project.stack}.{host.name}", PORT)
+
+
+def serves(project: Project, host: Host) -> bool:
+    """Whether a client that trusts the fleet's authority, and nobody else, gets a right answer from a host's stack."""
+    authority = project.folder / ".slm" / project.stack.partition(".")[0] / "ca/ca.pem"
+    key = list(project.keys().values())[-1]
+    body = {"model": tiny_model.NAME, "messages": [{"role": "user", "content": "What is 240 / 3?"}], "max_tokens": 8}
+    trusted = ssl.create_default_context(cafile=str(authority))
+    with httpx.Client(verify=trusted, trust_env=False, timeout=60) as client:
+        url = f"https://{host.address}:{PORT}/v1/chat/completions"
+        said = client.post(url, json=body, headers={"Authorization": f"Bearer {key}"})
+    return said.status_code == 200 and "80" in said.json()["choices"][0]["message"]["content"]

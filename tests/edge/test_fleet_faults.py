@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import subprocess
 import threading
 import time
@@ -12,9 +11,8 @@ import httpx
 import pytest
 
 from rehearsal.hosts import Fleet, Host, faults
-from tests.docker import tiny_model
 from tests.docker.project import Finished, Project
-from tests.edge.fleet_stack import PORT, clear, declare, of_host
+from tests.edge.fleet_stack import PORT, clear, declare, of_host, serves
 
 pytestmark = pytest.mark.edge
 
@@ -61,18 +59,9 @@ class Running:
     def end(self, seconds: float = 420) -> Finished:
         code = self._process.wait(seconds)
         self._reader.join(10)
+        if self._process.stdout:
+            self._process.stdout.close()
         return Finished(code, self.output)
-
-
-def serves(project: Project, host: Host) -> bool:
-    authority = project.folder / ".slm/test-faults/ca/ca.pem"
-    key = list(project.keys().values())[-1]
-    body = {"model": tiny_model.NAME, "messages": [{"role": "user", "content": "What is 240 / 3?"}], "max_tokens": 8}
-    trusted = ssl.create_default_context(cafile=str(authority))
-    with httpx.Client(verify=trusted, trust_env=False, timeout=60) as client:
-        url = f"https://{host.address}:{PORT}/v1/chat/completions"
-        said = client.post(url, json=body, headers={"Authorization": f"Bearer {key}"})
-    return said.status_code == 200 and "80" in said.json()["choices"][0]["message"]["content"]
 
 
 def change(site: Project, parallel: int) -> None:

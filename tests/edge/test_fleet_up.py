@@ -5,7 +5,6 @@ The tests are steps of one story, in order; each leaves the fleet as its name sa
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import yaml
 from rehearsal.hosts import Fleet, Host
 from tests.docker import tiny_model
 from tests.docker.project import Project
-from tests.edge.fleet_stack import PORT, clear, declare, of_host
+from tests.edge.fleet_stack import PORT, clear, declare, of_host, serves
 
 pytestmark = pytest.mark.edge
 
@@ -50,22 +49,6 @@ def reaches(host: Host, address: str, port: int) -> bool:
     return "yes" in told
 
 
-def answer(project: Project, host: Host) -> httpx.Response:
-    """What a client in the site gets that trusts the fleet's authority and nobody else."""
-    authority = project.folder / ".slm" / project.stack / "ca/ca.pem"
-    key = list(of_host(project, host).keys().values())[-1]
-    body = {"model": tiny_model.NAME, "messages": [{"role": "user", "content": "What is 240 / 3?"}], "max_tokens": 8}
-    trusted = ssl.create_default_context(cafile=str(authority))
-    with httpx.Client(verify=trusted, trust_env=False, timeout=60) as client:
-        url = f"https://{host.address}:{PORT}/v1/chat/completions"
-        return client.post(url, json=body, headers={"Authorization": f"Bearer {key}"})
-
-
-def serves(project: Project, host: Host) -> bool:
-    said = answer(project, host)
-    return said.status_code == 200 and "80" in said.json()["choices"][0]["message"]["content"]
-
-
 def test_the_first_deployment_reaches_two_hosts_and_names_the_one_that_is_down(project: Project, fleet: Fleet) -> None:
     fleet[DOWN].power_off()
     said = project.ops("up", timeout=1200)
@@ -76,7 +59,7 @@ def test_the_first_deployment_reaches_two_hosts_and_names_the_one_that_is_down(p
     assert "wave 1 of 2: berlin-1" in said.output
     for name in ("berlin-1", "berlin-2"):
         assert set(running(fleet[name])) == {"chat", "gateway"}, said.output
-        assert serves(project, fleet[name])
+        assert serves(of_host(project, fleet[name]), fleet[name])
 
 
 def test_control_20_a_client_that_does_not_trust_the_fleets_authority_is_not_served(
@@ -93,7 +76,7 @@ def test_the_same_command_goes_on_with_the_host_that_is_back_and_leaves_the_othe
     fleet[DOWN].power_on()
     fleet[DOWN].wait_until_up()
     project.ops("up", timeout=1200).must_succeed()
-    assert serves(project, fleet[DOWN])
+    assert serves(of_host(project, fleet[DOWN]), fleet[DOWN])
     assert {name: running(fleet[name]) for name in before} == before
     # Nobody but the gateway can be reached from another host of the site.
     assert reaches(fleet[DOWN], fleet["berlin-1"].address, PORT)
@@ -111,7 +94,7 @@ def test_hosts_are_chosen_by_label_and_a_change_by_hand_is_seen(project: Project
     assert "berlin" not in said
     project.ops("status").must_fail()
     project.ops("up", environment={"HOSTS": "site=oslo"}, timeout=600).must_succeed()
-    assert serves(project, fleet[DOWN])
+    assert serves(of_host(project, fleet[DOWN]), fleet[DOWN])
     project.ops("status", environment={"HOSTS": "site=paris"}).must_fail("use one of: berlin, oslo")
 
 
@@ -146,7 +129,7 @@ def test_an_upgrade_whose_canary_fails_is_rolled_back_and_reaches_nobody_else(pr
     assert {name: running(fleet[name]) for name in ("berlin-2", "oslo-1")} == {
         name: before[name] for name in ("berlin-2", "oslo-1")
     }
-    assert all(serves(project, host) for host in fleet)
+    assert all(serves(of_host(project, host), host) for host in fleet)
     shown = project.ops("status").output
     assert shown.count("2 of 2 healthy") == 3, shown
     assert shown.count("behind") == 3, shown
@@ -160,7 +143,7 @@ def test_an_upgrade_goes_over_the_fleet_in_waves(project: Project, fleet: Fleet)
     assert said.index("wave 1 of 2: berlin-1") < said.index("wave 2 of 2: berlin-2, oslo-1")
     for host in fleet:
         assert running(host)["chat"] != before[host.name]["chat"]
-        assert serves(project, host)
+        assert serves(of_host(project, host), host)
 
 
 def test_a_host_that_is_no_longer_listed_is_told_and_can_be_taken_down(project: Project, fleet: Fleet) -> None:
