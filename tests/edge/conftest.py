@@ -74,6 +74,29 @@ def layered(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Of
         client.close()
 
 
+@pytest.fixture
+def serving(layered: tuple[Path, Offer]) -> Iterator[Registry]:
+    with Registry(layered[0], read_only=True) as registry:
+        yield registry
+
+
+@pytest.fixture
+def offer(layered: tuple[Path, Offer], fleet: Fleet) -> Iterator[Offer]:
+    """The image, of which no host has anything before and after the test."""
+    remove_images(fleet)
+    yield layered[1]
+    remove_images(fleet)
+
+
+def remove_images(fleet: Fleet) -> None:
+    for host in fleet:
+        client = host.docker()
+        for image in client.api.images():
+            client.api.remove_image(image["Id"], force=True)
+        assert client.api.images(all=True) == []
+        client.close()
+
+
 def context() -> io.BytesIO:
     """A build folder that makes an image of LAYERS, in which no layer is like one of an earlier run."""
     chance = random.Random()

@@ -1,10 +1,8 @@
-"""Images reach hosts by layers, over links that fail: what has arrived is not carried again."""
+"""Images that were built here reach hosts by layers, from a registry that nobody else can use."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -12,92 +10,15 @@ import httpx
 import psutil
 import pytest
 
-from components.targets.docker import ssh
 from components.targets.docker.ssh_errors import SshError
-from ops.errors import UserError
-from ops.fleet import registry_line
 from ops.fleet.registry import Registry
-from ops.fleet.registry_pull import Delivery, deliver
+from ops.fleet.registry_pull import deliver
 from ops.fleet.registry_steps import Offer
-from rehearsal.hosts import Fleet, Host, Quality, faults
+from rehearsal.hosts import Host
 from tests.edge.conftest import LAYERS, MIB, target
+from tests.edge.deliveries import images
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
-
-SLOW = Quality(bits_per_second=20e6)
-"""20 MiB of layers take about nine seconds."""
-
-
-@pytest.fixture
-def serving(layered: tuple[Path, Offer]) -> Iterator[Registry]:
-    with Registry(layered[0], read_only=True) as registry:
-        yield registry
-
-
-@pytest.fixture
-def offer(layered: tuple[Path, Offer], fleet: Fleet) -> Iterator[Offer]:
-    """The image, of which no host has anything before and after the test."""
-    remove_images(fleet)
-    yield layered[1]
-    remove_images(fleet)
-
-
-def remove_images(fleet: Fleet) -> None:
-    for host in fleet:
-        client = host.docker()
-        for image in client.api.images():
-            client.api.remove_image(image["Id"], force=True)
-        assert client.api.images(all=True) == []
-        client.close()
-
-
-class Progress:
-    """What a delivery reported, and a way to wait for it."""
-
-    def __init__(self) -> None:
-        self.received, self.lacking = 0, 0
-        self._changed = threading.Condition()
-
-    def __call__(self, received: int, lacking: int) -> None:
-        with self._changed:
-            self.received, self.lacking = received, lacking
-            self._changed.notify_all()
-
-    def wait_for(self, received: int) -> None:
-        with self._changed:
-            assert self._changed.wait_for(lambda: self.received >= received, 60), f"only {self.received} bytes came"
-
-
-class Delivering(threading.Thread):
-    """A delivery that goes on while the test does something to the host."""
-
-    def __init__(self, host: Host, registry: Registry, offer: Offer) -> None:
-        super().__init__(name="delivery")
-        self.progress = Progress()
-        self._what = target(host), registry.port, offer
-        self._done: Delivery | BaseException | None = None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self._done = deliver(*self._what, self.progress, wait=2, patience=60)
-        except BaseException as error:
-            self._done = error
-
-    def result(self) -> Delivery:
-        self.join(200)
-        if isinstance(self._done, BaseException):
-            raise self._done
-        assert self._done, "it did not end"
-        return self._done
-
-
-def images(host: Host) -> dict[str, list[str]]:
-    client = host.docker()
-    try:
-        return {image["Id"]: image["RepoTags"] for image in client.api.images(all=True)}
-    finally:
-        client.close()
 
 
 def test_a_host_gets_the_image_with_its_id_and_names_and_nothing_else(
@@ -120,95 +41,6 @@ def test_an_image_that_is_there_already_is_not_carried_again(host: Host, serving
     before = host.received()
     assert deliver(target(host), serving.port, offer).received == 0
     assert host.received() - before < 100_000
-
-
-def test_a_pull_whose_connection_breaks_continues_with_the_layers_it_has(
-    host: Host, serving: Registry, offer: Offer
-) -> None:
-    with faults.bad_link(host, SLOW):
-        before = host.received()
-        delivering = Delivering(host, serving, offer)
-        # In the middle of the fourth layer.
-        delivering.progress.wait_for((1 + 8 + 2 + 4) * MIB)
-        host.kill("sshd")
-        assert len(images(host)) >= 3, "an image for each layer that is complete"
-        host.start("sshd")
-        delivery = delivering.result()
-        carried = host.received() - before
-    assert images(host) == {offer.id: ["slm.local/test-layers:1"]}
-    assert delivery.attempts > 1
-    # What was lost of the layer that was under way is the only thing that came twice.
-    assert offer.size < delivery.received < offer.size + 8 * MIB
-    assert offer.size < carried < (offer.size + 8 * MIB) * 1.1
-
-
-def test_a_cut_of_the_link_in_the_middle_of_a_layer_loses_nothing(host: Host, serving: Registry, offer: Offer) -> None:
-    with faults.bad_link(host, SLOW):
-        delivering = Delivering(host, serving, offer)
-        delivering.progress.wait_for(5 * MIB)
-        with faults.cut_for(host, 8):
-            time.sleep(2)
-            held = delivering.progress.received
-            time.sleep(4)
-            assert delivering.progress.received == held < offer.size, "nothing comes through a cut link"
-        delivery = delivering.result()
-    assert (delivery.received, delivery.attempts) == (offer.size, 1)
-    assert images(host) == {offer.id: ["slm.local/test-layers:1"]}
-
-
-@pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A link is given up after three seconds of silence instead of ten minutes."""
-    monkeypatch.setattr(ssh, "ALIVE_SECONDS", 1)
-    monkeypatch.setattr(registry_line, "ALIVE_COUNT", 3)
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_cut_that_only_this_side_notices_does_not_leave_the_host_waiting_for_the_dead_connection(
-    host: Host, serving: Registry, offer: Offer
-) -> None:
-    with faults.bad_link(host, SLOW):
-        delivering = Delivering(host, serving, offer)
-        delivering.progress.wait_for(5 * MIB)
-        with faults.cut_for(host, 12):
-            time.sleep(8)
-        delivery = delivering.result()
-    assert delivery.attempts > 1
-    assert images(host) == {offer.id: ["slm.local/test-layers:1"]}
-
-
-@pytest.mark.usefixtures("impatient")
-def test_a_host_without_power_in_the_middle_goes_on_when_it_is_back(
-    host: Host, serving: Registry, offer: Offer
-) -> None:
-    with faults.bad_link(host, SLOW):
-        delivering = Delivering(host, serving, offer)
-        delivering.progress.wait_for(12 * MIB)
-        with faults.no_power(host):
-            time.sleep(1)
-        delivery = delivering.result()
-    assert delivery.attempts > 1
-    # The three layers before were on the disk when the power went.
-    assert offer.size < delivery.received < offer.size + 8 * MIB
-    client = host.docker()
-    assert client.images.get(offer.id).tags == ["slm.local/test-layers:1"]
-    client.close()
-
-
-def test_a_full_disk_is_told_and_not_tried_again(host: Host, serving: Registry, offer: Offer) -> None:
-    with faults.full_disk(host, leave=6 * MIB), pytest.raises(UserError, match="the host's disk is full"):
-        deliver(target(host), serving.port, offer, patience=60)
-    assert deliver(target(host), serving.port, offer).image == offer.id
-
-
-def test_an_unreachable_host_is_given_up_after_the_patience(host: Host, serving: Registry, offer: Offer) -> None:
-    host.kill("sshd")
-    began = time.monotonic()
-    with pytest.raises(SshError, match="no SSH server answers"):
-        deliver(target(host), serving.port, offer, patience=4, wait=1)
-    assert 4 < time.monotonic() - began < 30
-    host.start("sshd")
-    host.wait_until_up()
 
 
 def test_control_20_a_changed_host_key_gets_no_image_and_is_not_tried_again(
