@@ -27,8 +27,8 @@ KNOWN: tuple[tuple[str, str, str, str], ...] = (
         "read the key on the host itself; if it was really changed, put the new one into host_key",
     ),
     (
-        r"command \[ssh .*has exited|ssh: connect to host|client_loop: send disconnect|server .* not responding",
-        "the SSH connection to the host failed in the middle of the deployment",
+        r"command \[ssh |ssh: connect to host|client_loop: send disconnect|server .* not responding|Connection aborted",
+        "the connection to the host's Docker engine failed in the middle of the deployment",
         "what was done is kept in the state; what ran there goes on",
         "make up STACK={stack} again: it goes on from there",
     ),
@@ -78,12 +78,18 @@ def explain(stack: str, command: str, output: str) -> UserError:
             harm="the volume is not complete, so nothing that needs it was started",
             fix=f"mend what the last line says, then make up STACK={stack}: what was fetched is kept and resumed",
         )
-    tail = [line for line in output.splitlines() if line.strip()][-25:]
+    tail = [line for line in _TRACEBACK.sub("", output).splitlines() if line.strip()][-25:]
     return UserError(
         f"pulumi {command} failed on stack '{stack}'; it said:\n  " + "\n  ".join(tail),
         harm="the stack may be incomplete; its state is consistent",
         fix=f"mend what it says, then run the command again; make preview STACK={stack} shows what is left to do",
     )
+
+
+_TRACEBACK = re.compile(
+    r"^ *Traceback \(most recent call last\):\n(?: +.*\n)*?(?= *\w+(?:Error|Interrupt|Exception)\b)", re.M
+)
+"""Where in this program something was interrupted says nothing to who deploys; what it ended with stays."""
 
 
 def _evidence(pattern: str, output: str) -> str:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
+STARTS_BY_ITSELF = 5.0
+"""Seconds an engine may take after its start until it has started the containers that should run."""
+
 KINDS = {
     "docker:index/container:Container": "containers",
     "docker:index/network:Network": "networks",
@@ -206,7 +209,8 @@ def _missing(client: DockerClient, stack: str, known: list[Known]) -> list[str]:
 def _start_stopped(client: DockerClient, known: list[Known], console: Console) -> None:
     """Start containers that were stopped by hand, and wait until they are healthy as a deployment would."""
     started = []
-    for container in [client.containers.get(item.id) for item in known if item.runs]:
+    stopped = [client.containers.get(item.id) for item in known if item.runs]
+    for container in _once_started(stopped):
         if container.status in ("exited", "paused"):
             console.print(f"  {container.name} was {container.status}: starting it again")
             container.unpause() if container.status == "paused" else container.start()
@@ -217,6 +221,19 @@ def _start_stopped(client: DockerClient, known: list[Known], console: Console) -
             console.print(
                 f"  {container.name} ends again and again (docker logs {container.name}): going on without it"
             )
+
+
+def _once_started(containers: list[Container]) -> list[Container]:
+    """The containers as they are when an engine that has just begun has started those that it will by itself.
+
+    To start one at the same moment as the engine does leaves it without its published port.
+    """
+    end = time.monotonic() + STARTS_BY_ITSELF
+    while any(c.status == "exited" for c in containers) and time.monotonic() < end:
+        time.sleep(0.5)
+        for container in containers:
+            container.reload()
+    return containers
 
 
 def wait_healthy(container: Container) -> bool:

@@ -35,7 +35,10 @@ Diagnostics:
         ("Bind for 127.0.0.1:8080 failed: port is already allocated", ("port was taken", "Pulumi.dev.yaml")),
         ("container not in healthy state", ("did not become healthy", "label=slm.stack=dev")),
         ("command [ssh -F none] has exited: Host key verification failed.", ("another SSH host key", "host_key")),
-        ("command [ssh -o x] has exited with signal: killed", ("SSH connection", "goes on from there")),
+        (
+            "command [ssh -o x] has exited with signal: killed",
+            ("connection to the host's Docker engine", "goes on from there"),
+        ),
         ("Error: No such image: sha256:00", ("is gone", "make up STACK=dev")),
     ],
 )
@@ -61,6 +64,17 @@ def test_an_unknown_failure_shows_the_end_of_what_pulumi_said() -> None:
     assert "line 99" in text
     assert "line 70" not in text
     assert len(text.splitlines()) < 40
+
+
+def test_a_programs_traceback_is_left_out_and_its_error_stays() -> None:
+    said = (
+        'error: update failed\n    Traceback (most recent call last):\n      File "x.py", line 1, in f\n        f()\n'
+    )
+    text = str(explain("dev", "up", f"before\n{said}    KeyboardInterrupt\nDuration: 3s\n"))
+    assert "Traceback" not in text
+    assert "x.py" not in text
+    for word in ("before", "update failed", "KeyboardInterrupt", "Duration: 3s"):
+        assert word in text
 
 
 def test_a_fix_of_several_lines_is_indented_below_its_first() -> None:
