@@ -13,7 +13,7 @@ from components.targets.spec import Docker
 from components.workload import Value
 from ops.errors import UserError
 from ops.fleet.registry import LOOPBACK
-from ops.fleet.registry_kept import lacking_of, remove_steps
+from ops.fleet.registry_kept import lacking_of, mark_arrived, remove_steps
 from ops.fleet.registry_line import Line
 from ops.fleet.registry_steps import Offer, Step
 
@@ -124,6 +124,7 @@ class _Work:
             for said in client.api.pull(reference, stream=True, decode=True):
                 self._follow(said, step)
             line.settle()
+            mark_arrived(client, reference, step)
         self._name(client)
         remove_steps(client, self.offer)
         line.settle()

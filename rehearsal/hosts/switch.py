@@ -104,6 +104,9 @@ class Port:
     def plug(self, pid: int, interface: str) -> None:
         """Lay a cable to the network of the process, with its address. Raises HostError."""
         switch = self.switch
+        with suppress(HostError):
+            # The kernel removes the end here a moment after the network at the other end has gone with its host.
+            switch.ip("link", "delete", self.name)
         ends = ("type", "veth", "peer", "name", interface, "netns", str(pid))
         run(command("ip", "link", "add", self.name, "netns", str(switch.pid), *ends))
         address = f"{switch.address(self.number)}/{switch.network.prefixlen}"

@@ -14,7 +14,7 @@ from ops.fleet.registry import Registry
 from ops.fleet.registry_pull import deliver
 from ops.fleet.registry_steps import Offer
 from rehearsal.hosts import Host, faults
-from tests.edge.conftest import MIB, target
+from tests.edge.conftest import LAYERS, MIB, target
 from tests.edge.deliveries import SLOW, Delivering, images
 
 pytestmark = [pytest.mark.edge, pytest.mark.timeout(300)]
@@ -68,8 +68,12 @@ def test_a_cut_that_only_this_side_notices_does_not_leave_the_host_waiting_for_t
     with faults.bad_link(host, SLOW):
         delivering = Delivering(host, serving, offer)
         delivering.progress.wait_for(5 * MIB)
-        with faults.cut_for(host, 12):
-            time.sleep(8)
+        with faults.cut_for(host, 8):
+            # Nothing of the old connection reaches the host again, not even its end.
+            for line in host.run("ss", "-Htn", "state", "established", "sport = :22").splitlines():
+                port = line.rpartition(":")[2].strip()
+                host.run("iptables", "-I", "INPUT", "-p", "tcp", "--sport", port, "-j", "DROP")
+            time.sleep(6)
         delivery = delivering.result()
     assert delivery.attempts > 1
     assert images(host) == {offer.id: ["slm.local/test-layers:1"]}
@@ -90,6 +94,27 @@ def test_a_host_without_power_in_the_middle_goes_on_when_it_is_back(
     assert offer.size < delivery.received < offer.size + 8 * MIB
     client = host.docker()
     assert client.images.get(offer.id).tags == ["slm.local/test-layers:1"]
+    client.close()
+
+
+@pytest.mark.usefixtures("impatient")
+def test_layers_that_a_power_cut_has_damaged_are_not_taken_for_complete(
+    host: Host, serving: Registry, offer: Offer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry_line.Line, "settle", lambda self: None)
+    with faults.bad_link(host, SLOW):
+        delivering = Delivering(host, serving, offer)
+        delivering.progress.wait_for(12 * MIB)
+        host.power_cut()
+        monkeypatch.undo()
+        host.power_on()
+        host.wait_until_up()
+        delivery = delivering.result()
+    assert delivery.attempts > 1
+    assert images(host) == {offer.id: ["slm.local/test-layers:1"]}
+    # Each layer is read: an engine that saves a layer with another content than it was given says so.
+    client = host.docker()
+    assert sum(map(len, client.images.get(offer.id).save())) > sum(LAYERS) * MIB
     client.close()
 
 
