@@ -19,6 +19,7 @@ import psutil
 from rich.console import Console
 
 from components.targets.docker.container import TRANSIENT
+from ops import unfinished_files
 from ops.errors import UserError
 from ops.pulumi_cli import Pulumi
 
@@ -67,6 +68,10 @@ def recover(pulumi: Pulumi, client: DockerClient, console: Console) -> list[Know
 
 def repair(client: DockerClient, stack: str, known: list[Known], console: Console) -> list[str]:
     """Start what was stopped by hand; gives the options with which `pulumi up` makes again what was removed by hand."""
+    names = [item.name for item in known if item.kind == "containers"]
+    for container in unfinished_files.mend(client, names, console):
+        container.reload()
+        wait_healthy(container)
     if missing := _missing(client, stack, known):
         console.print(f"  removed by hand: {', '.join(missing)}; made again")
         return ["--refresh"]

@@ -64,14 +64,14 @@ class Daemon:
             raise
         return True
 
-    def own_files(self, container_id: str, workload: Workload) -> None:
-        """Make all below FILES_DIRECTORY of a container belong to the workload's user: files 0400, folders 0500."""
+    def own_files(self, container_id: str, user: int, group: int) -> None:
+        """Make all below FILES_DIRECTORY of a container belong to a user and group: files 0400, folders 0500."""
         chunks, _ = self.client.api.get_archive(container_id, f"{FILES_DIRECTORY}/.")
         entries = []
         with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
             for info in tar:
                 data = tar.extractfile(info)
-                info.uid, info.gid, info.uname, info.gname = workload.user, workload.group, "", ""
+                info.uid, info.gid, info.uname, info.gname = user, group, "", ""
                 info.mode = 0o500 if info.isdir() else 0o400
                 entries.append((info, data.read() if data else b""))
         self.client.api.put_archive(container_id, FILES_DIRECTORY, _archive(entries))

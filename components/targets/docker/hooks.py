@@ -70,7 +70,7 @@ class Hooks:
         signal, container = workload.reload_signal, self._names.container(workload.name)
 
         async def run(args: ResourceHookArgs) -> None:
-            await in_own_thread(self._daemon.own_files, args.id, workload)
+            await in_own_thread(self._daemon.own_files, args.id, workload.user, workload.group)
             if signal:
                 await in_own_thread(self._daemon.signal, container, signal)
 
