@@ -25,6 +25,9 @@ PATIENCE = 60.0
 """Seconds until the host must have said whether its engine can be used; on a bad link a login takes a dozen round
 trips."""
 
+PREFIX = "slm-ssh-"
+"""Of the private folders; the process id of their owner follows."""
+
 _PROBE = f"""
 s={DOCKER_SOCKET}
 if [ ! -S $s ]; then echo no-socket
@@ -65,7 +68,8 @@ class Tunnel:
         for key_file in (self._spec.key_file, self._spec.jump.key_file if self._spec.jump else None):
             if key_file and not ssh.expanded(key_file, home).exists():
                 raise ssh_errors.no_key_file(self._spec, key_file)
-        self._folder = Path(tempfile.mkdtemp(prefix="slm-ssh-"))
+        remove_abandoned()
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         _forget_stale(ssh.expanded(ssh.shared(self._spec), home))
         try:
             with (self._folder / "said").open("wb") as said:
@@ -145,6 +149,25 @@ class Tunnel:
     def _said(self) -> str:
         path = self._folder / "said" if self._folder else None
         return path.read_text(errors="replace") if path and path.exists() else ""
+
+
+def remove_abandoned() -> None:
+    """Remove the folders of this user's processes that were ended before they could: Pulumi ends its program so."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}[0-9]*-*"):
+        owner = int(folder.name.removeprefix(PREFIX).partition("-")[0])
+        with suppress(OSError):
+            if folder.stat().st_uid == os.getuid() and not _lives(owner):
+                shutil.rmtree(folder)
+
+
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def _forget_stale(path: Path) -> None:
