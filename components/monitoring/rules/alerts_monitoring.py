@@ -1,0 +1,149 @@
+"""Alerts about the monitoring itself: who watches the watchers (pure)."""
+
+from __future__ import annotations
+
+from components.monitoring.rules.rule import Alert, Group
+
+LOG_FLOOD_BYTES = 100 * 2**20 / 60
+"""Bytes of log lines a second that are a flood: a hundred MiB a minute."""
+
+
+def monitoring_alerts() -> Group:
+    """Targets, Prometheus, Alertmanager, the log store and what brings logs to it."""
+    return Group(name="monitoring-alerts", rules=(*_targets(), *_prometheus(), *_alertmanager(), *_logs()))
+
+
+def _targets() -> tuple[Alert, ...]:
+    return (
+        Alert(
+            name="Watchdog",
+            expr="vector(1)",
+            severity="info",
+            summary="Always fires: whoever stops hearing it knows that alerts do not arrive",
+        ),
+        Alert(
+            name="TargetDown",
+            expr='up{job!="gateway"} == 0',
+            wait="5m",
+            severity="warning",
+            summary="{{ $labels.job }} at {{ $labels.instance }} gives Prometheus no metrics",
+        ),
+        Alert(
+            name="TargetMissing",
+            expr="slm:job_described unless on (job) up",
+            wait="5m",
+            severity="warning",
+            summary="Prometheus has no target of {{ $labels.job }} at all",
+            runbook="TargetDown",
+        ),
+        Alert(
+            name="ScrapeTooLarge",
+            expr='increase(prometheus_target_scrapes_exceeded_sample_limit_total{job="prometheus"}[15m]) > 0',
+            severity="warning",
+            summary="A target has more series than its budget, and Prometheus takes none of them",
+        ),
+    )
+
+
+def _prometheus() -> tuple[Alert, ...]:
+    wal = "prometheus_tsdb_wal_corruptions_total"
+    compactions = "prometheus_tsdb_compactions_failed_total"
+    return (
+        Alert(
+            name="PrometheusConfigurationRefused",
+            expr='prometheus_config_last_reload_successful{job="prometheus"} == 0',
+            wait="5m",
+            severity="warning",
+            summary="Prometheus does not take its new configuration and goes on with the old one",
+        ),
+        Alert(
+            name="PrometheusRulesFail",
+            expr='sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total{job="prometheus"}[5m])) > 0',
+            wait="5m",
+            severity="warning",
+            summary="Rules of {{ $labels.rule_group }} fail: their series and alerts do not exist",
+        ),
+        Alert(
+            name="PrometheusStorageFails",
+            expr=f'increase({{__name__=~"{wal}|{compactions}",job="prometheus"}}[3h]) > 0',
+            severity="warning",
+            summary="Prometheus cannot write its data as it should",
+        ),
+        Alert(
+            name="PrometheusWithoutAlertmanager",
+            expr='prometheus_notifications_alertmanagers_discovered{job="prometheus"} < 1',
+            wait="5m",
+            severity="critical",
+            summary="Prometheus has nobody to give its alerts to",
+            runbook="AlertsDoNotArrive",
+        ),
+        Alert(
+            name="PrometheusNotificationsFail",
+            expr='sum (rate(prometheus_notifications_errors_total{job="prometheus"}[5m])) > 0 or'
+            ' sum (rate(prometheus_notifications_dropped_total{job="prometheus"}[5m])) > 0',
+            wait="5m",
+            severity="critical",
+            summary="Alertmanager does not take Prometheus's alerts",
+            runbook="AlertsDoNotArrive",
+        ),
+    )
+
+
+def _alertmanager() -> tuple[Alert, ...]:
+    return (
+        Alert(
+            name="AlertmanagerConfigurationRefused",
+            expr='alertmanager_config_last_reload_successful{job="alertmanager"} == 0',
+            wait="5m",
+            severity="warning",
+            summary="Alertmanager does not take its new configuration and goes on with the old one",
+            runbook="PrometheusConfigurationRefused",
+        ),
+        Alert(
+            name="AlertmanagerNotificationsFail",
+            expr='sum by (integration) (rate(alertmanager_notifications_failed_total{job="alertmanager"}[5m])) > 0',
+            wait="5m",
+            keep="10m",
+            severity="critical",
+            summary="Alerts do not reach people by {{ $labels.integration }}",
+            runbook="AlertsDoNotArrive",
+        ),
+    )
+
+
+def _logs() -> tuple[Alert, ...]:
+    failed = 'sum (rate(loki_request_duration_seconds_count{job="loki",status_code=~"5.."}[5m]))'
+    every = 'sum (rate(loki_request_duration_seconds_count{job="loki"}[5m]))'
+    return (
+        Alert(
+            name="LogStoreFails",
+            expr=f"{failed} / ({every} > 0) > 0.05",
+            wait="10m",
+            severity="warning",
+            summary="The log store answers {{ $value | humanizePercentage }} of its requests with an error",
+            runbook="LogsDoNotArrive",
+        ),
+        Alert(
+            name="LogShipperFails",
+            expr='sum (rate(otelcol_exporter_send_failed_log_records_total{job="collector"}[5m])) > 0',
+            wait="10m",
+            severity="warning",
+            summary="Log lines do not reach the log store; the collector keeps them only for a while",
+            runbook="LogsDoNotArrive",
+        ),
+        Alert(
+            name="LogsDoNotArrive",
+            expr='sum (rate(loki_distributor_lines_received_total{job="loki"}[15m])) == 0'
+            " and on () sum (slm:requests:rate5m) > 0",
+            wait="10m",
+            severity="warning",
+            summary="Requests are answered and the log store gets no line of them",
+        ),
+        Alert(
+            name="LogFlood",
+            expr=f'sum (rate(loki_distributor_bytes_received_total{{job="loki"}}[5m])) > {LOG_FLOOD_BYTES:.0f}',
+            wait="5m",
+            severity="warning",
+            summary="{{ $value | humanize1024 }}B of log lines come in each second",
+        ),
+    )
