@@ -6,12 +6,23 @@ import shutil
 
 from rich.console import Console
 
+from components.monitoring import alertmanager, collector, grafana, loki, prometheus
 from components.settings import load, load_overlay
 from components.webui.workload import VOLUME as DATA
 from ops import cluster, docker_client, recovery
 from ops.deployment import apply
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
+
+KEPT = {
+    DATA: "accounts and chats",
+    prometheus.VOLUME: "figures",
+    loki.VOLUME: "logs",
+    alertmanager.VOLUME: "silences of alerts",
+    collector.VOLUME: "how far logs were read",
+    grafana.VOLUME: "what people made in Grafana",
+}
+"""What is in volumes that are no weights, by the end of their names."""
 
 
 def run(stack: str, purge: bool, console: Console) -> None:
@@ -34,7 +45,7 @@ def run(stack: str, purge: bool, console: Console) -> None:
         volumes = client.volumes.list(filters={"label": f"slm.stack={stack}"})
         if not purge:
             for volume in volumes:
-                what = "accounts and chats" if str(volume.name).endswith(f"-{DATA}") else "weights"
+                what = next((text for end, text in KEPT.items() if str(volume.name).endswith(f"-{end}")), "weights")
                 console.print(f"  kept: {what} in volume {volume.name} (make down STACK={stack} PURGE=1 removes them)")
             return
         for volume in volumes:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from components.plan import monitoring_mib
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
-from ops import cluster, docker_client, keys, preflight, recovery, secret, webui
+from ops import cluster, docker_client, keys, monitoring, preflight, recovery, secret, webui
 from ops.deployment import apply
 from ops.images import resolve_all
 from ops.local_weights import bring
@@ -47,6 +48,8 @@ def run(stack: str, model: str | None, console: Console) -> None:
         key = keys.current(keys.ensure(pulumi))
         if settings.webui:
             webui.ensure_secrets(pulumi)
+        if settings.monitoring and settings.monitoring.grafana:
+            monitoring.ensure_secrets(pulumi)
         with recovery.swept(client, stack):
             known = recovery.recover(pulumi, client, console)
             settings = prepare(client, machine, settings, console)
@@ -63,6 +66,7 @@ def run(stack: str, model: str | None, console: Console) -> None:
         first_answer(settings, machine.stack, key, console)
         if settings.webui:
             webui.tell(settings.webui, stack, console)
+        monitoring.tell(settings, stack, console)
 
 
 def choose_model(machine: Machine, model: str | None) -> Settings:
@@ -98,12 +102,15 @@ def check_host(client: DockerClient, machine: Machine, settings: Settings) -> No
     limits = [(name, engine.memory_mib(settings.model_of(name))) for name, engine in engines.items()]
     limits.append(("gateway", settings.gateway.memory_mib))
     limits += [("webui", page.memory_mib)] if (page := settings.webui) else []
+    limits += [("monitoring", monitoring_mib(settings))] if settings.monitoring else []
     preflight.memory_suffices(limits, int(info["MemTotal"]))
     cpus = [(name, engine.cpus) for name, engine in engines.items()]
     preflight.cpus_suffice(cpus, int(info["NCPU"]))
     preflight.port_is_free(client, machine.stack, settings.gateway.bind, settings.gateway.port)
     if page:
         preflight.port_is_free(client, machine.stack, page.bind, page.port, "webui")
+    if settings.monitoring and (pages := settings.monitoring.grafana):
+        preflight.port_is_free(client, machine.stack, pages.bind, pages.port, "monitoring.grafana")
 
 
 def prepare(client: DockerClient, machine: Machine, settings: Settings, console: Console) -> Settings:

@@ -18,7 +18,7 @@ from components.settings.scan import scan
 from components.yaml_file import YamlError, read
 
 PREFIX = "slm:"
-SECRETS = ("apiKeys", "webuiSecrets")
+SECRETS = ("apiKeys", "webuiSecrets", "monitoringSecrets")
 """Keys whose value is always encrypted, and never part of Settings."""
 
 FILE_KEYS = ("config", "secretsprovider", "encryptionsalt", "encryptedkey")

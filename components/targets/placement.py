@@ -6,12 +6,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from components.workload import Workload
 
 if TYPE_CHECKING:
     import pulumi
+
+View = Literal["container-engine", "container-logs", "control-groups"]
+"""What an agent of monitoring may see of the machine it runs on: the container engine's own interface, what containers
+wrote, what the kernel counts of them. Each is an exception from the controls, listed by the target that grants it."""
+
+Circle = Literal["engines", "monitoring", "engine-api"]
+"""Who meets whom where a target has networks instead of policies: the engines and the gateway; the parts of monitoring;
+the one agent that has the engine's interface and who asks it."""
 
 
 class Secrets(Protocol):
@@ -86,12 +94,13 @@ class Surroundings:
     monitoring and autoscaling read. `other_gpus` are the GPUs that the other workloads of the stack take on the same
     target at their most.
     `advised`: what it needs is a guess here, so that an autoscaler that measures it is asked for its advice.
-    `among_engines` False keeps it where only other exposed workloads are: it reaches the gateway and no engine, and
-    asks no name server outside.
+    `circles` is where it is: in none, it meets only other exposed workloads, and so reaches the gateway and no engine.
+    Outside the engines' circle, who has no way out asks no name server outside.
+    `view` is what it may see of its machine.
     """
 
     exposure: Exposure | None = None
-    among_engines: bool = True
+    circles: tuple[Circle, ...] = ("engines",)
     callers: tuple[Caller, ...] = ()
     calls: bool = False
     outside: tuple[Outside, ...] = ()
@@ -99,6 +108,7 @@ class Surroundings:
     metrics_port: int | None = None
     other_gpus: int = 0
     advised: bool = False
+    view: View | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +122,10 @@ class Placement:
 
 class Naming(Protocol):
     """How workloads of a target find each other, and clients the exposed ones."""
+
+    @property
+    def stack(self) -> str:
+        """The name of the stack."""
 
     def resolver(self) -> str | None:
         """The name server, `host:port`, that knows the names of workloads; None for the one of the container's own

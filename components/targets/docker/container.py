@@ -14,7 +14,8 @@ from components.targets.placement import Exposure, Scale
 from components.workload import FILES_DIRECTORY, Scratch, Workload
 
 SECURITY_OPTIONS = ("no-new-privileges:true",)
-LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
+LOG_OPTIONS = {"max-size": "10m", "max-file": "3", "labels": "slm.stack,slm.workload"}
+"""Docker rotates files of lines, and writes with each line which workload of which stack it is from."""
 TRANSIENT = "slm.transient"
 """Label of containers that live only within one command; one that is found later was left by a killed command."""
 

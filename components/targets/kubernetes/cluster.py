@@ -67,6 +67,11 @@ class KubernetesCluster(pulumi.ComponentResource):
         self._before_pods: list[Resource] = [here, *first]
         self.register_outputs({})
 
+    @property
+    def stack(self) -> str:
+        """The name of the stack."""
+        return self.names.stack
+
     def resolver(self) -> None:
         """The cluster's own, which every pod knows."""
         return self.names.resolver()

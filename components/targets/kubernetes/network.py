@@ -124,10 +124,10 @@ def services(workload: Workload, around: Surroundings, names: Names) -> list[Man
     if workload.port is None:
         return []
     ports = {workload.port: "serving"}
-    for caller in around.callers:
-        ports.setdefault(caller.port or workload.port, "inside")
     if around.metrics_port:
         ports.setdefault(around.metrics_port, "metrics")
+    for caller in around.callers:
+        ports.setdefault(caller.port or workload.port, "inside")
     spec: Manifest = {
         "type": "ClusterIP",
         "selector": names.selector(workload.name),

@@ -1,0 +1,73 @@
+"""What a stack file may say about monitoring. Every default of it is here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from components.gateway.limits import positive
+from components.monitoring.grafana_settings import Grafana
+from components.monitoring.receivers import Receiver
+from components.monitoring.rules.objectives import Objectives
+from components.workload import Name, Value
+
+Days = Annotated[int, BeforeValidator(positive), Field(le=3650)]
+
+
+class Retention(Value):
+    """How long and how much is kept; whichever is reached first ends it.
+
+    `metrics_days`, `metrics_gib`: Prometheus' samples. `logs_days`: log lines. `logs_gib`: what they may take on disk;
+    it bounds how fast lines are taken in, because Loki drops by age alone (components/monitoring/loki.py).
+    """
+
+    metrics_days: Days = 15
+    metrics_gib: float = Field(4, ge=0.5, le=16384)
+    logs_days: Days = 7
+    logs_gib: float = Field(2, ge=0.5, le=16384)
+
+    @property
+    def metrics_volume_gib(self) -> float:
+        """The space Prometheus needs: blocks up to their limit, and the log it writes ahead of them."""
+        return self.metrics_gib * 1.2 + 1
+
+    @property
+    def logs_volume_gib(self) -> float:
+        """The space Loki needs: chunks up to their limit, its index and the log it writes ahead."""
+        return self.logs_gib * 1.2 + 1
+
+
+class Monitoring(Value):
+    """Prometheus, Alertmanager, a store of logs, and what they ask: a part for everything that a stack has.
+
+    None of it is published but Grafana, and that only where its image can be had. `receivers` are whom alerts are sent
+    to, by name; without one they are shown by `make status` and nowhere else. `scrape_seconds` is how often every
+    part is asked for its figures; `prometheus_mib` and `loki_mib` are the memory limits of the two that grow with what
+    they keep.
+    """
+
+    target: Name
+    scrape_seconds: Annotated[int, BeforeValidator(positive), Field(ge=5, le=300)] = 15
+    retention: Retention = Retention()
+    objectives: Objectives = Objectives()
+    receivers: dict[Name, Receiver] = Field(default_factory=dict)
+    grafana: Grafana | None = Grafana()
+    prometheus_mib: int = Field(512, ge=256)
+    loki_mib: int = Field(512, ge=256)
+
+    @model_validator(mode="after")
+    def _every_severity_has_a_way_out(self) -> Self:
+        if self.receivers and not any("critical" in receiver.severities for receiver in self.receivers.values()):
+            raise ValueError(
+                "no receiver takes critical alerts, so the worst ones would reach nobody: add critical to severities"
+                " of one of them"
+            )
+        return self
+
+    @property
+    def secret_names(self) -> list[str]:
+        """Names of the secrets that a person gives: credentials of receivers, Grafana's certificate."""
+        named = [receiver.secret for receiver in self.receivers.values() if receiver.secret]
+        tls = self.grafana.tls if self.grafana else None
+        return [*named, *([tls.certificate, tls.key] if tls else [])]
