@@ -309,10 +309,10 @@ HOSTS = (
         silent=12, fires=18, over=28, labels={"job": "node", "instance": "h"},
     ),
     Case(
-        "HostClockWrong",
-        one("node_timex_sync_status", 'job="node",instance="h"', gauge(1, 0, 5, 25))
-        | one("node_timex_maxerror_seconds", 'job="node",instance="h"', gauge(0.1, 16, 5, 25)),
-        silent=12, fires=18, over=28, labels={"job": "node", "instance": "h"}, note="nobody sets it",
+        "HostClockUnset",
+        one("node_timex_sync_status", 'job="node",instance="h"', gauge(1, 0, 5, 85))
+        | one("node_timex_maxerror_seconds", 'job="node",instance="h"', gauge(0.1, 16, 5, 85)),
+        silent=50, fires=75, over=88, labels={"job": "node", "instance": "h"}, quiet=("HostClockWrong",),
     ),
     Case("GpuHot", one("DCGM_FI_DEV_GPU_TEMP", GPU, gauge(60, 91, 5, 25)), silent=8, fires=15, over=28, labels=CARD),
     Case("GpuFault", one("DCGM_FI_DEV_XID_ERRORS", GPU, "0x4 79x100"), silent=4, fires=7, over=70, labels=CARD),
@@ -430,8 +430,8 @@ MONITORING = (
     ),
     Case(
         "LogFlood",
-        one("loki_distributor_bytes_received_total", LOKI, burst(300 * MIB, 5, 25)),
-        silent=8, fires=15, over=35,
+        one("loki_discarded_bytes_total", f'{LOKI},reason="rate_limited"', burst(MIB, 5, 25)),
+        silent=8, fires=15, over=40,
     ),
 )  # fmt: skip
 

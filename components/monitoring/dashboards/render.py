@@ -145,7 +145,7 @@ def _last() -> common.ReduceDataOptions:
 
 
 def _table(panel: Panel) -> Any:
-    return _figures(table.Panel(), panel)
+    return _figures(table.Panel(), panel).align(common_model.FieldTextAlignment.AUTO)
 
 
 def _log(panel: Panel) -> Any:

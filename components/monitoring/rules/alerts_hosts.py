@@ -106,11 +106,18 @@ def _host() -> tuple[Alert, ...]:
         ),
         Alert(
             name="HostClockWrong",
-            expr='abs(node_timex_offset_seconds{job="node"}) > 0.05 or'
-            ' (node_timex_sync_status{job="node"} == 0 and node_timex_maxerror_seconds{job="node"} >= 16)',
+            expr='abs(node_timex_offset_seconds{job="node"}) > 0.05',
             wait="10m",
             severity="warning",
-            summary="The clock of {{ $labels.instance }} is wrong, or nobody sets it",
+            summary="The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} away from its source",
+        ),
+        Alert(
+            name="HostClockUnset",
+            expr='node_timex_sync_status{job="node"} == 0 and node_timex_maxerror_seconds{job="node"} >= 16',
+            wait="1h",
+            severity="info",
+            summary="Nobody sets the clock of {{ $labels.instance }}",
+            runbook="HostClockWrong",
         ),
     )
 
