@@ -331,7 +331,8 @@ HOSTS = (
 DESCRIBED = (
     Case(
         "WorkloadMissing",
-        one("container_memory_working_set_bytes", BOX, "1000000x60")
+        one("up", 'job="cadvisor",instance="c"', "1x60")
+        | one("container_memory_working_set_bytes", BOX, "1000000x60")
         | one("container_memory_working_set_bytes", 'job="cadvisor",workload="gateway"', "10x4 stale _x15 10x30"),
         silent=8, fires=13, over=24, labels={"workload": "gateway"},
     ),
@@ -435,4 +436,20 @@ MONITORING = (
     ),
 )  # fmt: skip
 
-CASES = (*ENGINES, *GATEWAY, *HOSTS, *DESCRIBED, *MONITORING)
+FEW = (
+    Case(
+        "Watchdog",
+        {responses(BEHIND, "2xx"): "0x30 1x90", responses(BEHIND, "5xx"): "0x20 2x100"},
+        silent=None, fires=32, over=None, quiet=("ErrorBudgetBurnFast", "ErrorBudgetBurnSlow"),
+        note="two failures of three requests are nobody's alarm",
+    ),
+    Case(
+        "Watchdog",
+        one("vllm:time_to_first_token_seconds_bucket", f'{VLLM},le="2.5"', "0x20 1x100")
+        | one("vllm:time_to_first_token_seconds_count", VLLM, "0x20 3x100"),
+        silent=None, fires=32, over=None, quiet=("FirstTokenBudgetBurnFast", "FirstTokenBudgetBurnSlow"),
+        note="two late answers of three are nobody's alarm",
+    ),
+)  # fmt: skip
+
+CASES = (*ENGINES, *GATEWAY, *HOSTS, *DESCRIBED, *MONITORING, *FEW)

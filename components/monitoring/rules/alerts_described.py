@@ -17,7 +17,9 @@ def described_alerts() -> Group:
         rules=(
             Alert(
                 name="WorkloadMissing",
-                expr="slm:workload_copies_described > 0 unless on (workload) slm:workload_memory_bytes",
+                # Without cAdvisor nobody knows, and that has an alert of its own.
+                expr="slm:workload_copies_described > 0 unless on (workload) slm:workload_memory_bytes"
+                ' and on () (up{job="cadvisor"} == 1)',
                 wait="5m",
                 severity="critical",
                 summary="{{ $labels.workload }} is described and does not run",

@@ -7,6 +7,8 @@ from components.monitoring.rules.rule import Alert, Group
 
 ERROR_BUDGET = "(1 - slm:objective_availability)"
 LATE_BUDGET = "(1 - slm:objective_first_token_share)"
+FEWEST = 3
+"""Bad requests, within an hour or a day, below which no budget counts as burning."""
 
 
 def engine_alerts() -> Group:
@@ -66,27 +68,29 @@ def _answers() -> tuple[Alert, ...]:
 
 
 def _budgets() -> tuple[Alert, ...]:
-    def burns(name: str, ratio: str, budget: str, *, fast: bool, guard: str, what: str) -> Alert:
-        windows = (("14.4", "1h", "5m"), ("6", "6h", "30m")) if fast else (("3", "1d", "2h"), ("1", "3d", "6h"))
-        either = " or ".join(burning(ratio, budget, float(f), long, short) for f, long, short in windows)
-        return Alert(
-            name=f"{name}{'Fast' if fast else 'Slow'}",
-            expr=f"({either}){guard}",
-            wait="2m" if fast else "15m",
-            keep="10m",
-            severity="critical" if fast else "warning",
-            summary=f"{{{{ $labels.engine }}}}: {what}, {{{{ $value | humanizePercentage }}}} of them",
-            runbook=name,
-        )
-
     failed = "requests fail faster than the objective allows"
     late = "first tokens come late more often than the objective allows"
     return (
-        # One failure of five requests at night is no reason to call anybody.
-        burns("ErrorBudgetBurn", "errors", ERROR_BUDGET, fast=True, guard=" and slm:errors:count1h >= 3", what=failed),
-        burns("ErrorBudgetBurn", "errors", ERROR_BUDGET, fast=False, guard=" and slm:errors:count1d >= 3", what=failed),
-        burns("FirstTokenBudgetBurn", "late_first_tokens", LATE_BUDGET, fast=True, guard="", what=late),
-        burns("FirstTokenBudgetBurn", "late_first_tokens", LATE_BUDGET, fast=False, guard="", what=late),
+        _burns("ErrorBudgetBurn", "errors", ERROR_BUDGET, failed, fast=True),
+        _burns("ErrorBudgetBurn", "errors", ERROR_BUDGET, failed, fast=False),
+        _burns("FirstTokenBudgetBurn", "late_first_tokens", LATE_BUDGET, late, fast=True),
+        _burns("FirstTokenBudgetBurn", "late_first_tokens", LATE_BUDGET, late, fast=False),
+    )
+
+
+def _burns(name: str, ratio: str, budget: str, what: str, *, fast: bool) -> Alert:
+    """An alert about a budget that is used up within days (`fast`) or within the month, over two windows each."""
+    windows = ((14.4, "1h", "5m"), (6, "6h", "30m")) if fast else ((3, "1d", "2h"), (1, "3d", "6h"))
+    either = " or ".join(burning(ratio, budget, factor, long, short) for factor, long, short in windows)
+    return Alert(
+        name=f"{name}{'Fast' if fast else 'Slow'}",
+        # One bad request of five at night is no reason to call anybody.
+        expr=f"({either}) and slm:{ratio}:count{'1h' if fast else '1d'} >= {FEWEST}",
+        wait="2m" if fast else "15m",
+        keep="10m",
+        severity="critical" if fast else "warning",
+        summary=f"{{{{ $labels.engine }}}}: {what}, {{{{ $value | humanizePercentage }}}} of them",
+        runbook=name,
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from components.monitoring.rules.engines import FIRST_TOKEN
 from components.monitoring.rules.expressions import BACKEND, BY_ENGINE, any_of, described, edge, per_engine
 from components.monitoring.rules.objectives import Objectives
@@ -16,10 +18,10 @@ _RESPONSES = "haproxy_backend_http_responses_total"
 def objective_rules(objectives: Objectives) -> Group:
     """The share of requests that fail, and of first tokens that come late, over each of `WINDOWS`."""
     rules = [rule for window in WINDOWS for rule in (_errors(window), _late(window, objectives.first_token_seconds))]
-    rules += [
-        Record(name="slm:errors:count1h", expr=described(per_engine(_failed("1h", "increase")))),
-        Record(name="slm:errors:count1d", expr=described(per_engine(_failed("1d", "increase")))),
-    ]
+    for window in ("1h", "1d"):
+        failed = described(per_engine(_failed(window, "increase")))
+        rules.append(Record(name=f"slm:errors:count{window}", expr=failed))
+        rules.append(_late_count(window, objectives.first_token_seconds))
     return Group(name="objectives", rules=tuple(rules), interval="1m")
 
 
@@ -40,10 +42,21 @@ def _errors(window: str) -> Record:
 
 
 def _late(window: str, seconds: float) -> Record:
-    shares = []
+    shares = (f"1 - {good} / ({every} > 0)" for good, every in _first_tokens(f"rate(METRIC[{window}])", seconds))
+    return Record(name=f"slm:late_first_tokens:ratio_rate{window}", expr=any_of(*shares))
+
+
+def _late_count(window: str, seconds: float) -> Record:
+    counts = (f"{every} - {good}" for good, every in _first_tokens(f"increase(METRIC[{window}])", seconds))
+    return Record(name=f"slm:late_first_tokens:count{window}", expr=any_of(*counts))
+
+
+def _first_tokens(function: str, seconds: float) -> Iterator[tuple[str, str]]:
+    """Of each kind of engine, the function of first tokens that came within `seconds`, and of all of them."""
     for pattern in FIRST_TOKEN.values():
         within = pattern.format(suffix="_bucket", matchers=f',le="{edge(seconds)}"')
         every = pattern.format(suffix="_count", matchers="")
-        good = f"sum {BY_ENGINE} (rate({within}[{window}]))"
-        shares.append(f"1 - {good} / (sum {BY_ENGINE} (rate({every}[{window}])) > 0)")
-    return Record(name=f"slm:late_first_tokens:ratio_rate{window}", expr=any_of(*shares))
+        yield (
+            f"sum {BY_ENGINE} ({function.replace('METRIC', within)})",
+            f"sum {BY_ENGINE} ({function.replace('METRIC', every)})",
+        )
