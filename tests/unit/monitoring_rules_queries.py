@@ -83,6 +83,8 @@ def _labels(node: promql.Expr, metrics: Metrics) -> Labels:
         case promql.VectorSelector():
             return _selected(node, metrics)
         case promql.MatrixSelector():
+            if node.vector_selector.name is None:
+                raise QueryError(f"{node}: results of several metrics cannot be told apart, which is an error")
             return _selected(node.vector_selector, metrics)
         case promql.AggregateExpr():
             return _aggregated(node, metrics)

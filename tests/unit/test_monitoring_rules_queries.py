@@ -75,6 +75,7 @@ def test_the_queries_of_a_runbook_name_what_exists(page: Path, metrics: Metrics)
         ("slm:up * slm:workload_memory_bytes", "never match"),
         ("slm:up and on (workload) slm:workload_memory_bytes", "one side has"),
         ('{__name__=~"haproxy_(backend|nobody)_current_queue"}', "haproxy_nobody_current_queue"),
+        ('rate({__name__=~"slm_onnx_(prompt|generated)_tokens_total"}[5m])', "cannot be told apart"),
         ("sum by (", "not PromQL"),
     ],
 )

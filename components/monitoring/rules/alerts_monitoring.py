@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from components.monitoring.rules.expressions import any_of
 from components.monitoring.rules.rule import Alert, Group
+
+STORAGE_FAILURES = ("prometheus_tsdb_wal_corruptions_total", "prometheus_tsdb_compactions_failed_total")
 
 
 def monitoring_alerts() -> Group:
@@ -43,8 +46,7 @@ def _targets() -> tuple[Alert, ...]:
 
 
 def _prometheus() -> tuple[Alert, ...]:
-    wal = "prometheus_tsdb_wal_corruptions_total"
-    compactions = "prometheus_tsdb_compactions_failed_total"
+    failed = (f'increase({name}{{job="prometheus"}}[3h]) > 0' for name in STORAGE_FAILURES)
     return (
         Alert(
             name="PrometheusConfigurationRefused",
@@ -62,7 +64,7 @@ def _prometheus() -> tuple[Alert, ...]:
         ),
         Alert(
             name="PrometheusStorageFails",
-            expr=f'increase({{__name__=~"{wal}|{compactions}",job="prometheus"}}[3h]) > 0',
+            expr=any_of(*failed),
             severity="warning",
             summary="Prometheus cannot write its data as it should",
         ),
