@@ -238,15 +238,16 @@ GATEWAY = (
 HOSTS = (
     Case(
         "WorkloadRestarted",
-        one("container_cpu_usage_seconds_total", BOX, "0+10x20 0+10x60")
+        one("container_start_time_seconds", BOX, "100x20 1300x60")
         | one("container_memory_working_set_bytes", BOX, f"{500 * MIB}x90")
-        | one("container_spec_memory_limit_bytes", BOX, f"{1000 * MIB}x90"),
+        | one("container_spec_memory_limit_bytes", BOX, f"{1000 * MIB}x90")
+        | one("node_vmstat_oom_kill", 'job="node",instance="h"', "7x90"),
         silent=18, fires=23, over=45, labels={"workload": "chat"},
         quiet=("WorkloadRestartsAgain", "WorkloadOutOfMemory", "WorkloadLimitDiffers"),
     ),
     Case(
         "WorkloadRestartsAgain",
-        one("container_cpu_usage_seconds_total", BOX, "0+10x20 0+10x2 0+10x2 0+10x60"),
+        one("container_start_time_seconds", BOX, "100x20 1300x2 1400x2 1500x60"),
         silent=25, fires=30, over=60, labels={"workload": "chat"},
     ),
     Case(
@@ -256,10 +257,16 @@ HOSTS = (
     ),
     Case(
         "WorkloadOutOfMemory",
-        one("container_cpu_usage_seconds_total", BOX, "0+10x20 0+10x60")
+        one("container_start_time_seconds", BOX, "100x20 1300x60")
         | one("container_memory_working_set_bytes", BOX, f"{980 * MIB}x20 {100 * MIB}x60")
         | one("container_spec_memory_limit_bytes", BOX, f"{1000 * MIB}x90"),
         silent=18, fires=23, over=45, labels={"workload": "chat"}, note="started again after it was full",
+    ),
+    Case(
+        "WorkloadOutOfMemory",
+        one("container_start_time_seconds", BOX, "100x20 1300x60")
+        | one("node_vmstat_oom_kill", 'job="node",instance="h"', "7x20 8x60"),
+        silent=18, fires=23, over=45, labels={"workload": "chat"}, note="started again after the host killed something",
     ),
     Case(
         "WorkloadMemoryNearlyFull",

@@ -34,10 +34,12 @@ def _containers() -> tuple[Alert, ...]:
         ),
         Alert(
             name="WorkloadOutOfMemory",
-            # Not every kill is counted as one for memory (exit code 137 without the mark): a start after a full
-            # container is one as well.
-            expr='sum by (workload) (increase(container_oom_events_total{job="cadvisor",workload!=""}[15m])) > 0 or'
-            " (slm:workload_restarts:count15m > 0 and on (workload)"
+            # A container's own count ends with it, so that on Docker it was never seen to rise. The host's goes on: a
+            # start after a kill for want of memory is one, and so is a start after the container was full.
+            expr='sum by (workload) (increase(container_oom_events_total{job="cadvisor",workload!=""}[15m])) > 0'
+            " or (slm:workload_restarts:count15m > 0 and on ()"
+            ' sum (increase(node_vmstat_oom_kill{job="node"}[15m])) > 0)'
+            " or (slm:workload_restarts:count15m > 0 and on (workload)"
             " max_over_time(slm:workload_memory:ratio[15m]) > 0.95)",
             severity="critical",
             summary="{{ $labels.workload }} was killed because its memory limit was reached",

@@ -15,7 +15,7 @@ def containers() -> Group:
     Of several copies, memory is the fullest one's.
     """
     memory = f"max by (workload) (container_memory_working_set_bytes{{{CONTAINER}}})"
-    processors = f"sum by (workload) (container_cpu_usage_seconds_total{{{CONTAINER}}})"
+    started = f"max by (workload) (container_start_time_seconds{{{CONTAINER}}})"
     rate = f"sum by (workload) (rate(container_cpu_usage_seconds_total{{{CONTAINER}}}[5m]))"
     throttled = f"sum by (workload) (rate(container_cpu_cfs_throttled_periods_total{{{CONTAINER}}}[5m]))"
     periods = f"sum by (workload) (rate(container_cpu_cfs_periods_total{{{CONTAINER}}}[5m]))"
@@ -28,8 +28,8 @@ def containers() -> Group:
             Record(name="slm:workload_throttled:ratio_rate5m", expr=f"{throttled} / ({periods} > 0)"),
             Record(name="slm:workload_limit_seen_bytes", expr=limit),
             Record(name="slm:workload_memory:ratio", expr="slm:workload_memory_bytes / slm:workload_limit_seen_bytes"),
-            # A container that is started again counts its processor time from zero, under whatever name.
-            Record(name="slm:workload_restarts:count15m", expr=f"resets(({processors})[15m:30s])"),
+            # Of the latest copy: a container that takes another's place is a start as well.
+            Record(name="slm:workload_restarts:count15m", expr=f"changes(({started})[15m:30s])"),
             Record(name="slm:memory_bytes", expr=described(_of_engine("slm:workload_memory_bytes"))),
             Record(name="slm:memory_limit_bytes", expr=described(_of_engine("slm:workload_memory_limit_bytes"))),
             Record(
