@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from components.monitoring.probe import Probe
-from components.workload import Image, Resources, Workload
+from components.workload import Image, Probe, Resources, Workload
 
 NAME = "ollama-exporter"
 PORT = 9401
