@@ -360,6 +360,7 @@ PROMETHEUS = {"job": "prometheus", "instance": "p"}
 SELF = 'job="prometheus",instance="p"'
 SHOP = 'job="alertmanager",instance="a"'
 LOKI = 'job="loki",instance="l"'
+SHIPPER = 'job="collector",instance="o",data_type="logs",exporter="otlphttp"'
 
 MONITORING = (
     Case("Watchdog", {}, silent=None, fires=1, over=None),
@@ -428,8 +429,10 @@ MONITORING = (
     ),
     Case(
         "LogShipperFails",
-        one("otelcol_exporter_send_failed_log_records_total", 'job="collector",instance="o"', burst(10, 5, 35)),
-        silent=12, fires=20, over=45,
+        one("otelcol_exporter_queue_size", SHIPPER, gauge(1000, 30e6, 5, 35))
+        | one("otelcol_exporter_queue_capacity", SHIPPER, "67108864x90"),
+        silent=12, fires=20, over=38,
+        labels={"job": "collector", "instance": "o", "data_type": "logs", "exporter": "otlphttp"},
     ),
     Case(
         "LogsDoNotArrive",

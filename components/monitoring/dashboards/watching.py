@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.monitoring.dashboards.model import GOOD_UNTIL_ZERO, Page, Panel, Query, Row, Step
+from components.monitoring.dashboards.model import GOOD_UNTIL_ZERO, Page, Panel, Query, Row, Step, below
 
 
 def watching() -> Page:
@@ -127,22 +127,33 @@ def _logs() -> tuple[Panel, ...]:
             unit="Bps",
             queries=(Query(expr='sum (rate(loki_distributor_bytes_received_total{job="loki"}[5m]))', legend="bytes"),),
             low=0,
-            width=12,
             runbooks=("LogFlood", "LogsDoNotArrive"),
         ),
         Panel(
             title="Log lines on their way",
-            about="Sent by the collector, and those that could not be sent.",
+            about="Read by the collector, and taken by the store.",
             unit="cps",
             queries=(
-                Query(expr='sum (rate(otelcol_exporter_sent_log_records_total{job="collector"}[5m]))', legend="sent"),
-                Query(
-                    expr='sum (rate(otelcol_exporter_send_failed_log_records_total{job="collector"}[5m]))',
-                    legend="failed",
-                ),
+                Query(expr='sum (rate(otelcol_receiver_accepted_log_records{job="collector"}[5m]))', legend="read"),
+                Query(expr='sum (rate(otelcol_exporter_sent_log_records{job="collector"}[5m]))', legend="taken"),
             ),
             low=0,
-            width=12,
+            runbooks=("LogsDoNotArrive",),
+        ),
+        Panel(
+            title="Room for lines that wait",
+            about="What the collector keeps while the store is away. When it is full, the oldest lines are lost.",
+            unit="percentunit",
+            queries=(
+                Query(
+                    expr='otelcol_exporter_queue_size{job="collector"}'
+                    ' / otelcol_exporter_queue_capacity{job="collector"}',
+                    legend="full",
+                ),
+            ),
+            steps=below(0.25, 0.8),
+            low=0,
+            high=1,
             runbooks=("LogsDoNotArrive",),
         ),
     )

@@ -124,10 +124,11 @@ def _logs() -> tuple[Alert, ...]:
         ),
         Alert(
             name="LogShipperFails",
-            expr='sum (rate(otelcol_exporter_send_failed_log_records_total{job="collector"}[5m])) > 0',
+            expr='otelcol_exporter_queue_size{job="collector"}'
+            ' / otelcol_exporter_queue_capacity{job="collector"} > 0.25',
             wait="10m",
             severity="warning",
-            summary="Log lines do not reach the log store; the collector keeps them only for a while",
+            summary="Log lines wait for the log store: the collector's room is {{ $value | humanizePercentage }} full",
             runbook="LogsDoNotArrive",
         ),
         Alert(
