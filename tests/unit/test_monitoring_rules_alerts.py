@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -11,9 +12,23 @@ from typing import Any
 import pytest
 import yaml
 
-from components.monitoring.rules import Alert, Group, Record, alert_groups, alerts, files, recording_groups, records
+from components.monitoring.rules import (
+    TARGET_LABELS,
+    Alert,
+    EngineFacts,
+    Facts,
+    Group,
+    Record,
+    alert_groups,
+    alerts,
+    files,
+    recording_groups,
+    records,
+)
 from components.monitoring.rules.rule import rule_file
+from tests.fixtures.metrics.capture import samples
 from tests.unit.monitoring_rules_cases import CASES, Case
+from tests.unit.monitoring_rules_fixtures import FOLDER, index
 from tests.unit.monitoring_rules_queries import selectors
 from tests.unit.monitoring_rules_samples import FACTS
 from tools.installer import Installer
@@ -112,6 +127,36 @@ def test_without_any_figure_only_that_is_alarming(promtool: str, tmp_path: Path)
     missing = ("Watchdog", "GatewayDown", "TargetMissing")
     silent = tuple(alert.name for alert in alerts() if alert.name not in missing)
     judge(Case("Watchdog", {}, silent=None, fires=30, over=None, quiet=silent), promtool, tmp_path)
+
+
+def test_nothing_is_alarming_in_what_real_programs_said(promtool: str, tmp_path: Path) -> None:
+    """Every figure that the fixtures have, standing still for half an hour, with every target up."""
+    expressions = [rule.expr for group in GROUPS for rule in group.rules]
+    asked = {selector.name for expr in expressions for selector in selectors(expr)}
+    series = {f'up{{job="{job}",instance="x"}}': "1x30" for job in TARGET_LABELS if job != "dcgm"}
+    for stem, row in index().items():
+        if row["job"] == "dcgm":
+            continue  # What it says is invented.
+        added = {"job": row["job"], "instance": "x", **dict.fromkeys(TARGET_LABELS[row["job"]], row["job"])}
+        for sample in samples((FOLDER / f"{stem}.prom").read_text()):
+            workload = sample.labels.get("container_label_slm_workload")
+            if sample.name in asked and workload != "":  # What is of no stack is not kept.
+                own = {f"exported_{k}" if k in added else k: v for k, v in sample.labels.items()} | added
+                own |= {"workload": workload} if workload else {}
+                written = ",".join(f"{k}={json.dumps(v)}" for k, v in own.items())
+                series[f"{sample.name}{{{written}}}"] = f"{sample.value:.15g}x30"
+    assert len(series) > 300
+    well = Facts(engines=tuple(EngineFacts(name=kind, kind=kind, model=kind) for kind in ("vllm", "llamacpp", "onnx")))
+    (tmp_path / "rules.yml").write_text(rule_file("r.yml", (*recording_groups(well), *alert_groups())).content)
+    query = {"expr": 'count by (alertname) (ALERTS{alertstate="firing"})', "eval_time": "30m"}
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": [query | {"exp_samples": [{"labels": '{alertname="Watchdog"}', "value": 1}]}],
+    }
+    document = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": [test]}
+    (tmp_path / "case.yml").write_text(yaml.safe_dump(document))
+    run(promtool, "test", "rules", str(tmp_path / "case.yml"))
 
 
 def test_prometheus_takes_the_rule_files(promtool: str, tmp_path: Path) -> None:

@@ -141,7 +141,8 @@ def test_a_fixture_tells_nothing_of_the_machine_it_was_taken_on() -> None:
     for path in (PROJECT / "tests" / "fixtures" / "metrics").glob("*.prom"):
         text = path.read_text()
         assert reduced(text)[0] == text, f"{path.name} is not as capture.py writes it"
-        for value in re.findall(r'="([^"]*)"', text):
+        # A bucket's edge is a number, however long.
+        for value in re.findall(r'(?<!le)="([^"]*)"', text):
             digests = [word for word in re.findall(r"[0-9a-f]{12,}", value) if re.search("[a-f]", word)]
             assert not digests, f"{path.name}: {value}"
             assert not re.search(r"/(home|root|work|tmp)/", value), f"{path.name}: {value}"
