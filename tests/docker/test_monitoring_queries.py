@@ -30,14 +30,21 @@ OF_KIND = {"vLLM": "vllm", "ONNX Runtime": "onnx", "llama.cpp": "llamacpp", "Oll
 """The rows of the engines' page that are about one kind of engine."""
 
 UNTOLD = {
-    "ollama": ("slm:tokens", "slm:ttft_seconds", "slm:inter_token_seconds", "slm:kv_cache_ratio"),
-    "llamacpp": ("slm:ttft_seconds", "slm:inter_token_seconds:p", "slm:kv_cache_ratio"),
+    "ollama": (
+        "slm:tokens",
+        "slm:ttft_seconds",
+        "slm:late_first_tokens",
+        "slm:inter_token_seconds",
+        "slm:kv_cache_ratio",
+        "slm:prefix_cache_hit",
+    ),
+    "llamacpp": ("slm:ttft_seconds", "slm:late_first_tokens", "slm:inter_token_seconds:p", "slm:kv_cache_ratio"),
     "onnx": (),
     "vllm": (),
 }
 """Series that a kind of engine has not got, by how their names begin; the page `slm-comparison` says so to people."""
 
-MAY_HAPPEN = ("Requests that failed", "Notifications", "Refusals by key")
+MAY_HAPPEN = ("Alerts that fire", "GPUs that do nothing", "Notifications", "Refusals by key", "Requests that failed")
 """Panels of what has not happened in these stacks, or happens to nobody by itself."""
 
 

@@ -145,7 +145,7 @@ def test_nothing_is_alarming_in_what_real_programs_said(promtool: str, tmp_path:
                 own |= {"workload": workload} if workload else {}
                 written = ",".join(f"{k}={json.dumps(v)}" for k, v in own.items())
                 series[f"{sample.name}{{{written}}}"] = f"{sample.value:.15g}x30"
-    assert len(series) > 300
+    assert len(series) > 250
     well = Facts(engines=tuple(EngineFacts(name=kind, kind=kind, model=kind) for kind in ("vllm", "llamacpp", "onnx")))
     (tmp_path / "rules.yml").write_text(rule_file("r.yml", (*recording_groups(well), *alert_groups())).content)
     query = {"expr": 'count by (alertname) (ALERTS{alertstate="firing"})', "eval_time": "30m"}
