@@ -179,7 +179,7 @@ def _images(settings: Settings) -> Table:
             name, _, digest = image.partition("@")
             known, state = f"{name}@{digest[:19]}", "pinned in the catalogue" if image == row.pinned else "pinned"
         if role in optional:
-            state += "; left out where no registry serves it"
+            state = "left out here: no registry serves it" if role in settings.left_out else f"{state}; optional"
         table.add_row(role, known, state)
     return table
 

@@ -35,7 +35,7 @@ def tell(settings: Settings, stack: str, console: Console) -> None:
     console.print(
         f"  watched   every {own.scrape_seconds} s; figures for {kept.metrics_days} d, logs for {kept.logs_days} d"
     )
-    if own.grafana and grafana.NAME in settings.images:
+    if own.grafana and settings.has_image(grafana.NAME):
         console.print(f"  pages     {own.grafana.endpoint} (admin; its password is in the stack's configuration)")
     elif own.grafana:
         console.print("  pages     none: Grafana's image cannot be had here; everything else of monitoring runs")

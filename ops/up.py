@@ -117,5 +117,7 @@ def prepare(client: DockerClient, machine: Machine, settings: Settings, console:
     """Make sure the Docker engine has every image, and record on this machine which ones and what the site needs."""
     site = discover()
     chosen = resolve_all(client, settings, console)
-    machine.record({"images": chosen, "site": site.model_dump(exclude_defaults=True) or None})
+    left_out = [role for role in settings.optional_roles() if role not in chosen]
+    found = {"images": chosen, "left_out": left_out or None, "site": site.model_dump(exclude_defaults=True) or None}
+    machine.record(found)
     return load(machine.stack, machine.project, load_overlay(machine.config_file))

@@ -47,12 +47,12 @@ def configuration(loki: str, stack: str) -> str:
             "health_check": {"endpoint": f"0.0.0.0:{HEALTH_PORT}"},
             "file_storage": {"directory": DATA, "compaction": {"on_start": True, "directory": DATA}},
         },
-        "receivers": {"filelog": _receiver(stack)},
+        "receivers": {"file_log": _receiver(stack)},
         "processors": {
             "memory_limiter": {"check_interval": "2s", "limit_mib": MEMORY_MIB * 3 // 4, "spike_limit_mib": 48},
         },
         "exporters": {
-            "otlphttp": {
+            "otlp_http": {
                 "endpoint": f"http://{loki}/otlp",
                 # Lines wait on the volume while Loki is away or refuses more; the oldest of more than that are lost,
                 # and told of (otelcol_exporter_enqueue_failed_log_records).
@@ -68,7 +68,7 @@ def configuration(loki: str, stack: str) -> str:
         "service": {
             "extensions": ["health_check", "file_storage"],
             "pipelines": {
-                "logs": {"receivers": ["filelog"], "processors": ["memory_limiter"], "exporters": ["otlphttp"]}
+                "logs": {"receivers": ["file_log"], "processors": ["memory_limiter"], "exporters": ["otlp_http"]}
             },
             "telemetry": {
                 "logs": {"level": "warn", "encoding": "json"},
@@ -90,6 +90,7 @@ def _receiver(stack: str) -> dict[str, Any]:
         "start_at": "beginning",
         "poll_interval": "1s",
         "include_file_name": False,
+        "include_file_path": True,
         "storage": "file_storage",
         "max_log_size": "128KiB",
         "retry_on_failure": {"enabled": True},
@@ -102,7 +103,7 @@ def _receiver(stack: str) -> dict[str, Any]:
                 "combine_field": "attributes.log",
                 "is_last_entry": 'attributes.log matches "\\n$"',
                 "combine_with": "",
-                "source_identifier": 'attributes.attrs["slm.workload"] + attributes.stream',
+                "source_identifier": 'attributes["log.file.path"]',
                 "max_log_size": "64KiB",
             },
             {
@@ -117,5 +118,6 @@ def _receiver(stack: str) -> dict[str, Any]:
             {"type": "regex_replace", "field": "body", "regex": "\\n$", "replace_with": ""},
             {"type": "remove", "field": "attributes.time"},
             {"type": "remove", "field": "attributes.attrs"},
+            {"type": "remove", "field": 'attributes["log.file.path"]'},
         ],
     }

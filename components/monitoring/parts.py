@@ -85,7 +85,7 @@ def _asked(settings: Settings, monitoring: Monitoring, naming: Naming) -> Iterat
     if urls := unmetered(settings, naming):
         around = Surroundings(circles=("engines", "monitoring"), callers=(PROMETHEUS,), calls=True, advised=True)
         yield ollama_exporter.workload(urls, images["ollama-exporter"]), around
-    if settings.monitored_gpus and dcgm.NAME in images:
+    if settings.monitored_gpus and settings.has_image(dcgm.NAME):
         yield dcgm.workload(settings.monitored_gpus, images[dcgm.NAME]), inside
 
 
@@ -116,8 +116,8 @@ def _prometheus(
 
 def _grafana(settings: Settings, monitoring: Monitoring, naming: Naming) -> Part | None:
     """None where the stack wants none, or where its image cannot be had."""
-    own, image = monitoring.grafana, settings.images.get(grafana.NAME)
-    if own is None or image is None:
+    own = monitoring.grafana
+    if own is None or not settings.has_image(grafana.NAME):
         return None
     sources = {
         kind: f"http://{naming.host_of(name)}:{port}"
@@ -132,7 +132,7 @@ def _grafana(settings: Settings, monitoring: Monitoring, naming: Naming) -> Part
 
     exposure = Exposure(own.bind, own.port)
     around = Surroundings(exposure=exposure, circles=("monitoring",), calls=True, advised=True)
-    return grafana.workload(own, sources, dashboard_files(), image), around
+    return grafana.workload(own, sources, dashboard_files(), settings.images[grafana.NAME]), around
 
 
 def reserved_names() -> frozenset[str]:

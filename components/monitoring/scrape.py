@@ -113,7 +113,7 @@ def _parts(settings: Settings) -> dict[str, tuple[str, int]]:
         "loki": (loki.NAME, loki.PORT),
         "collector": (collector.NAME, collector.PORT),
     }
-    if dcgm.NAME in settings.images and settings.monitored_gpus:
+    if settings.has_image(dcgm.NAME) and settings.monitored_gpus:
         found["dcgm"] = (dcgm.NAME, dcgm.PORT)
     return found
 

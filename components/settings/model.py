@@ -102,7 +102,8 @@ class Settings(Value):
     `environment` prod (the cloud, and edge sites) refuses what is not pinned. `models` are the catalogue's with the
     stack's own laid over them; `images` the image of each role as far as known: recorded by `up` on this machine, set
     by the stack, or pinned in the catalogue. `served` records which source each model's weights came from, `site`
-    what this site's way to the outside needs. `model`, when set, has replaced the first engine's model. `prices`, in US
+    what this site's way to the outside needs, `left_out` the optional parts (by the role of their
+    image) that this machine could not get. `model`, when set, has replaced the first engine's model. `prices`, in US
     dollars an hour of one node, go before those of the catalogue.
     """
 
@@ -119,6 +120,7 @@ class Settings(Value):
     prices: dict[VmSize, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     site: Site = Site()
     served: dict[ModelName, str] = Field(default_factory=dict)
+    left_out: tuple[Name, ...] = ()
     model: ModelName | None = None
 
     @field_validator("version")
@@ -161,6 +163,10 @@ class Settings(Value):
     def optional_roles(self) -> list[str]:
         """The roles of images that the stack does without, and says so, where no registry offers them; sorted."""
         return sorted(optional_roles(self))
+
+    def has_image(self, role: str) -> bool:
+        """Whether a part of this role can be started: its image is known, and was not found missing."""
+        return role in self.images and role not in self.left_out
 
     @property
     def monitored_gpus(self) -> int:

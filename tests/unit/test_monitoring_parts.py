@@ -170,10 +170,10 @@ def test_without_receivers_alerts_stay_where_people_look(tmp_path: Path) -> None
 
 def test_the_collector_reads_lines_of_its_own_stack_alone() -> None:
     document = yaml.safe_load(collector.configuration("loki:3100", "dev"))
-    operators = document["receivers"]["filelog"]["operators"]
+    operators = document["receivers"]["file_log"]["operators"]
     [chosen] = [operator for operator in operators if operator["type"] == "filter"]
     assert 'attributes.attrs["slm.stack"] != "dev"' in chosen["expr"]
-    assert document["exporters"]["otlphttp"]["endpoint"] == "http://loki:3100/otlp"
+    assert document["exporters"]["otlp_http"]["endpoint"] == "http://loki:3100/otlp"
 
 
 def test_the_gateway_is_called_as_a_client_without_a_key_would(tmp_path: Path) -> None:
@@ -213,3 +213,11 @@ def test_every_file_of_a_part_is_one_that_its_program_reads(tmp_path: Path) -> N
         for file in p.workload.files if name in PARTS else ():
             if file.name.endswith((".yml", ".json")):
                 assert (json.loads if file.name.endswith(".json") else yaml.safe_load)(file.content), file.name
+
+
+def test_a_part_whose_image_was_missing_here_is_left_out_though_the_catalogue_pins_it(tmp_path: Path) -> None:
+    gpus = {"targets": {"laptop": {"kind": "docker", "gpus": 1}}}
+    settings = described(tmp_path, **gpus).model_copy(update={"left_out": ("grafana", "dcgm-exporter")})
+    assert not {"grafana", "dcgm-exporter"} & planned(settings).keys()
+    document = file_of(planned(settings)["prometheus"].workload, "prometheus.yml")
+    assert "dcgm" not in [job["job_name"] for job in document["scrape_configs"]]

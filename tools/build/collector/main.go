@@ -58,6 +58,8 @@ func main() {
 		ConfigProviderSettings: otelcol.ConfigProviderSettings{
 			ResolverSettings: confmap.ResolverSettings{
 				ProviderFactories: []confmap.ProviderFactory{fileprovider.NewFactory()},
+				// Values are never taken from the environment: what is set is in the file that can be read.
+				DefaultScheme: "file",
 			},
 		},
 	})
