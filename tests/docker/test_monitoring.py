@@ -135,11 +135,13 @@ def test_the_disk_of_docker_is_watched_once(watched: Project) -> None:
 
 
 def test_lines_of_every_workload_arrive_with_its_name(watched: Project) -> None:
-    eventually(lambda: lines(watched, '{workload="gateway"}'), "lines of the gateway")
+    def asked() -> list[dict[str, Any]]:
+        told = (json.loads(line) for line in lines(watched, '{workload="gateway"}') if line.startswith("{"))
+        return [entry for entry in told if entry.get("path") == "/v1/completions"]
+
+    eventually(asked, "the line of the request")
+    assert {"key", "id", "status", "model"} <= asked()[0].keys()
     eventually(lambda: lines(watched, '{workload="chat"}'), "lines of the engine")
-    asked = [json.loads(line) for line in lines(watched, '{workload="gateway"}') if '"/v1/completions"' in line]
-    assert asked
-    assert {"key", "id", "status"} <= asked[0].keys()
 
 
 def test_no_prompt_and_no_key_is_in_any_line(watched: Project) -> None:

@@ -93,10 +93,12 @@ def _prod() -> Stack:
 def on_cluster(name: str) -> dict[str, Any]:
     """What is laid over the committed stack `dev` to have one of the stacks on a cluster that exists already."""
     kinds = {"cpu-vllm": "vllm", "llamacpp": "llamacpp", "onnx": "onnx"}
+    # A cluster has no monitoring of ours yet.
+    bare = {"monitoring": None, "images": images()}
     if name == "engines":
         # All four engines and the chat page on a small cluster without load balancer, vault, GPUs or KEDA.
         engines = {key: {**ENGINE, "kind": kind, "served_model_name": key} for key, kind in kinds.items()}
-        return {"targets": {"laptop": CLUSTER}, "engines": engines, "webui": {"target": "laptop"}, "images": images()}
+        return {**bare, "targets": {"laptop": CLUSTER}, "engines": engines, "webui": {"target": "laptop"}}
     # Several copies of everything that can have some, public, on shares; an engine that KEDA scales, one outside.
     target = {
         **CLUSTER,
@@ -116,6 +118,7 @@ def on_cluster(name: str) -> dict[str, Any]:
         "outside": {"kind": "external", "target": "laptop", "url": "https://models.example.org/v1", "model": "big"},
     }
     return {
+        **bare,
         "targets": {"laptop": target},
         "engines": engines,
         "gateway": {"replicas": 3, "port": 443, "hosts": ["slm.example.org"], "tls": TLS},

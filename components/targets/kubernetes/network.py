@@ -124,10 +124,11 @@ def services(workload: Workload, around: Surroundings, names: Names) -> list[Man
     if workload.port is None:
         return []
     ports = {workload.port: "serving"}
+    for caller in around.callers:
+        port = caller.port or workload.port
+        ports.setdefault(port, "metrics" if port == around.metrics_port else "inside")
     if around.metrics_port:
         ports.setdefault(around.metrics_port, "metrics")
-    for caller in around.callers:
-        ports.setdefault(caller.port or workload.port, "inside")
     spec: Manifest = {
         "type": "ClusterIP",
         "selector": names.selector(workload.name),
