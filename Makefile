@@ -67,7 +67,7 @@ rehearse: ## play STACK's whole life on this machine: AKS simulated, Kubernetes 
 	@$(SET_UP) --tools --rehearsal -- python -m rehearsal --stack $(STACK) $(if $(SHORT),--short)
 
 test: ## every test, with a real Docker engine and a real Kubernetes control plane
-	@$(SET_UP) --tools --engine --rehearsal -- python -m pytest
+	@$(SET_UP) --tools --engine --rehearsal --monitoring -- python -m pytest
 
 test-fast: ## the tests that need neither Docker nor Pulumi's command line
 	@$(SET_UP) -- python -m pytest -m "unit or program"

@@ -47,16 +47,19 @@ def run(
     tools: Annotated[bool, typer.Option(help="install missing tools first")] = False,
     engine: Engine = False,
     rehearsal: Annotated[bool, typer.Option(help="install the rehearsal's Kubernetes first")] = False,
+    monitoring: Annotated[bool, typer.Option(help="install Prometheus and other programs of monitoring first")] = False,
 ) -> None:
     """Become COMMAND, with the tools and the Python environment on PATH."""
     from tools import docker_engine
     from tools.environment import toolchain_environment
 
     environment = dict(os.environ)
-    if tools or rehearsal:
+    groups = [name for name, asked in (("rehearsal", rehearsal), ("monitoring", monitoring)) if asked]
+    if tools or groups:
         installer = Installer()
         # In one go: what compiles for one of them is half of what compiles for another.
-        installer.ensure([*(installer.default if tools else ()), *(installer.group("rehearsal") if rehearsal else ())])
+        wanted = [name for group in groups for name in installer.group(group)]
+        installer.ensure([*(installer.default if tools else ()), *wanted])
     if engine:
         environment.update(docker_engine.ensure(Display().say).environment())
     environment.update(toolchain_environment())
