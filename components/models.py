@@ -60,12 +60,13 @@ class Model(Value):
     `context_length` is the longest context in tokens it was made for. `layers`, `kv_heads` and `head_size` are the
     shape of its key-value cache; of a model with sliding-window attention only `full_attention_layers` see the whole
     context, the others the last `window` tokens. `vocabulary` is the number of tokens it knows: work buffers grow with
-    it. `capabilities` are what it was trained for: a base model has none and
-    only completes text. `template` is a chat template in Ollama's (Go) language, or the name of one in chat_templates,
-    for Ollama, which takes none from a file; `chat_template` is a Jinja one (text or name) for the other engines,
-    where the weights' own is missing or has no tools. `tool_parser` and `reasoning_parser` are vLLM's words for how
-    the model writes tool calls and thoughts. `weights` are its forms; of several with one format, the first is taken
-    unless an engine names another.
+    it. `tied_width` is the width of its embeddings where they are the output layer as well; None where that is a matrix
+    of its own (in the GGUF file too), or where nobody knows. `capabilities` are what it was trained for: a base model
+    has none and only completes text. `template` is a chat template in Ollama's (Go) language, or the name of one in
+    chat_templates, for Ollama, which takes none from a file; `chat_template` is a Jinja one (text or name) for the
+    other engines, where the weights' own is missing or has no tools. `tool_parser` and `reasoning_parser` are vLLM's
+    words for how the model writes tool calls and thoughts. `weights` are its forms; of several with one format, the
+    first is taken unless an engine names another.
     """
 
     name: ModelName
@@ -77,6 +78,7 @@ class Model(Value):
     kv_heads: int = Field(ge=1, le=1000)
     head_size: int = Field(ge=1, le=4096)
     vocabulary: int = Field(262_144, ge=1)
+    tied_width: int | None = Field(None, ge=1, le=65_536)
     window: int | None = Field(None, ge=1)
     full_attention_layers: int | None = Field(None, ge=0)
     capabilities: tuple[Skill, ...] = ("chat",)

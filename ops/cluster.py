@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from rich.console import Console
 
 from components.settings import Settings
 from components.targets.aks.backend import backend_problem, secrets_provider_problem
 from components.targets.aks.teardown import confirmed, stays
-from components.targets.spec import Aks, Docker
-from ops import keys, secret, vault, webui
+from components.targets.spec import Aks, Docker, Kubernetes
+from ops import cluster_pods, keys, secret, vault, webui
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.machine import Machine
@@ -54,9 +55,22 @@ def up(machine: Machine, settings: Settings, console: Console, open_vault: Calla
             apply(pulumi, console, "up", "--skip-preview", *CLOUD_FIRST)
             # What somebody put there in another way (a certificate that Key Vault renews itself) counts as well.
             fill(pulumi, settings, open_vault(in_vault), console)
-        apply(pulumi, console, "up", "--skip-preview")
+        with said_of_pods(settings, console):
+            apply(pulumi, console, "up", "--skip-preview")
         console.print(pulumi.check("stack", "output", "-s", machine.stack), markup=False, highlight=False)
     console.print(f"  every pod gave a token before it counted as ready; next: make key STACK={machine.stack}")
+
+
+@contextmanager
+def said_of_pods(settings: Settings, console: Console) -> Iterator[None]:
+    """When what is inside fails, print what the cluster says of the pods that are not ready."""
+    target = settings.targets[settings.gateway.target]
+    try:
+        yield
+    except UserError:
+        for sentence in cluster_pods.told(target) if isinstance(target, Kubernetes) else ():
+            console.print(f"  {sentence}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        raise
 
 
 def require(machine: Machine, settings: Settings) -> None:

@@ -6,9 +6,14 @@ import os
 import signal
 from contextlib import suppress
 
+import hypothesis
 import pytest
 
 from tools.docker_engine import STARTED_VARIABLE
+
+# How long an example takes says something of the machine, and of what else it is doing, and nothing of the code.
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 STARTED = pytest.StashKey[str | None]()
 

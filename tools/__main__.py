@@ -48,6 +48,7 @@ def run(
     engine: Engine = False,
     rehearsal: Annotated[bool, typer.Option(help="install the rehearsal's Kubernetes first")] = False,
     monitoring: Annotated[bool, typer.Option(help="install Prometheus and other programs of monitoring first")] = False,
+    node: Annotated[bool, typer.Option(help="install its real node first, which takes root on Linux")] = False,
 ) -> None:
     """Become COMMAND, with the tools and the Python environment on PATH."""
     from tools import docker_engine
@@ -55,11 +56,15 @@ def run(
 
     environment = dict(os.environ)
     groups = [name for name, asked in (("rehearsal", rehearsal), ("monitoring", monitoring)) if asked]
+    if node and (missing := no_node()):
+        typer.echo(f"no kubelet and containerd: {missing}; the tests of a real node are skipped", err=True)
+    elif node:
+        groups.append("rehearsal-node")
     if tools or groups:
         installer = Installer()
+        named = [name for group in groups for name in installer.group(group)]
         # In one go: what compiles for one of them is half of what compiles for another.
-        wanted = [name for group in groups for name in installer.group(group)]
-        installer.ensure([*(installer.default if tools else ()), *wanted])
+        installer.ensure([*(installer.default if tools else ()), *named])
     if engine:
         environment.update(docker_engine.ensure(Display().say).environment())
     environment.update(toolchain_environment())
@@ -68,6 +73,13 @@ def run(
             os.execvpe(command[0], command, environment)  # noqa: S606  # it replaces this process, on purpose
         except OSError as error:
             raise ToolError(f"{command[0]} cannot be run: {error.strerror}") from error
+
+
+def no_node() -> str:
+    """Why no kubelet can run here, as far as that is seen without trying; empty where one may."""
+    if sys.platform != "linux":
+        return f"kubelets run on Linux only, and this is {sys.platform}"
+    return "" if os.geteuid() == 0 else "a kubelet takes root"
 
 
 def main() -> int:

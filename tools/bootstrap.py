@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """From a bare python3 to this checkout's own environment: fetch uv, `uv sync` into .venv, run a command there.
 
-usage: python3 tools/bootstrap.py [--tools] [--engine] [--rehearsal] [--monitoring] [-- COMMAND [ARGUMENT...]]
+usage: python3 tools/bootstrap.py [--tools] [--engine] [--rehearsal] [--node] [--monitoring] [-- COMMAND [ARGUMENT...]]
 
 --tools makes sure of Pulumi and its plugins before the command runs, --engine of a Docker engine, --rehearsal of the
-Kubernetes control plane that tests and rehearsals start, --monitoring of Prometheus and its like. Only the standard
-library is used here, and nothing that an old python3 could not read, so that it can say what is missing.
+Kubernetes control plane that tests and rehearsals start, --node of the kubelet and containerd beside it, where this
+machine can run them, --monitoring of Prometheus and its like. Only the standard library is used here, and nothing that
+an old python3 could not read, so that it can say what is missing.
 """
 
 from __future__ import annotations
@@ -231,7 +232,7 @@ def main(arguments: list[str]) -> int:
     if "--" in arguments:
         cut = arguments.index("--")
         options, command = arguments[:cut], arguments[cut + 1 :]
-    if set(options) - {"--tools", "--engine", "--rehearsal", "--monitoring"}:
+    if set(options) - {"--tools", "--engine", "--rehearsal", "--node", "--monitoring"}:
         say(__doc__ or "")
         return 2
     try:

@@ -14,7 +14,9 @@ def toolchain_environment(installer: Installer | None = None) -> dict[str, str]:
     """What to add to the environment of a process that uses the tools. Installs nothing and looks at no network.
 
     `PATH` is the caller's with the tools and the Python environment first: a language host built from packages
-    looks there for `python3`. A Go that was fetched for building comes last.
+    looks there for `python3`. A Go that was fetched for building comes last. Python keeps its bytecode even where an
+    image's environment says otherwise: Pulumi starts the program several times for each command, and without bytecode
+    each start compiles its SDKs anew, for seconds.
     """
     installer = installer or Installer()
     path = [str(installer.programs), str(VENV / "bin"), os.environ.get("PATH", os.defpath)]
@@ -24,6 +26,7 @@ def toolchain_environment(installer: Installer | None = None) -> dict[str, str]:
     found = {
         "PATH": os.pathsep.join(path),
         "VIRTUAL_ENV": str(VENV),
+        "PYTHONDONTWRITEBYTECODE": "",
         "PULUMI_HOME": str(pulumi_home(installer.cache)),
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from components.engines.units import Quantity, mebibytes
 from components.footprint import Footprint
 from components.models import Format, Model, ModelName, Site, Weights, WeightsName
-from components.workload import Image, Name, Value, Workload
+from components.workload import Image, Name, Scratch, Value, Workload
 
 Capability = Literal[
     "chat",
@@ -72,6 +72,7 @@ class EngineBase(Value, ABC):
 
     formats: ClassVar[tuple[Format, ...]]
     capabilities: ClassVar[frozenset[Capability]]
+    scratch: ClassVar[tuple[Scratch, ...]] = (Scratch(path="/tmp", size_mib=64),)  # noqa: S108
 
     target: Name
     model: ModelName
@@ -159,6 +160,16 @@ class EngineBase(Value, ABC):
     def concurrency(self) -> int:
         """Requests it works on at the same time."""
         return self.parallel
+
+    @property
+    def shm_mib(self) -> int:
+        """Shared memory, in MiB."""
+        return 64
+
+    @property
+    def directories_mib(self) -> int:
+        """MiB of directories in memory. Kubernetes counts them beside the memory limit, Docker within it."""
+        return self.shm_mib + sum(one.size_mib for one in self.scratch)
 
     def check_context(self, model: Model) -> None:
         """Raise ValueError when a request's context is longer than the model was made for."""

@@ -15,7 +15,7 @@ from components.engines.units import Quantity, mebibytes
 from components.footprint import Footprint, mib
 from components.models import Format, Model, Site
 from components.weights_volumes import PATHS, weights_bytes, weights_roles, weights_volume
-from components.workload import FILES_DIRECTORY, File, Image, Probe, Resources, Scratch, Workload
+from components.workload import FILES_DIRECTORY, File, Image, Probe, Resources, Workload
 
 KV_SHARE = {"f16": 1.0, "q8_0": 8.5 / 16, "q4_0": 4.5 / 16}
 """Bits per cached value over 16: the quantised kinds store a 16-bit scale for every 32 values."""
@@ -148,7 +148,7 @@ class LlamaCpp(EngineBase):
             env={"HOME": "/tmp", "GOMP_SPINCOUNT": "1000"} | self.env,  # noqa: S108
             files=tuple(files),
             volumes=(weights_volume(name, model, key, images, site),),
-            scratch=(Scratch(path="/tmp", size_mib=64),),  # noqa: S108
+            scratch=self.scratch,
             port=self.port,
             probe=Probe(
                 command=("bash", f"{FILES_DIRECTORY}/probe.sh", str(self.port), str(self.startup - 5)),

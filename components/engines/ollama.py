@@ -22,12 +22,18 @@ from components.workload import FILES_DIRECTORY, Image, Probe, Resources, Scratc
 
 STORE = "/models"
 SERVER_MIB = 160
-REQUEST_MIB = 80
+REQUEST_MIB = 16
+REQUEST_TOKEN_BYTES = 440
 WORK_SHARE = 0.04
 """The server and its runner, what each request adds, and work buffers as a share of the weights (measured on a CPU).
 
-A plain request adds 16 MiB, one held to JSON about 45 more, log probabilities as much again: four of each at once were
-killed at a limit without room for them.
+A plain request adds 16 MiB. One held to JSON about 45 more, log probabilities as much again, for a vocabulary of
+151,936: both look at each of its tokens. Four of each at once were killed at a limit without room for them.
+"""
+
+TIED_BITS = 8.5
+"""An output layer that is the embeddings again is loaded a second time, at eight bits a value (Gemma 3 270M at q4_k_m:
+405 MiB of a file of 242).
 """
 
 BATCH = 512
@@ -49,6 +55,7 @@ class Ollama(EngineBase):
     """
 
     formats: ClassVar[tuple[Format, ...]] = ("gguf",)
+    scratch: ClassVar[tuple[Scratch, ...]] = (Scratch(path="/tmp", size_mib=256),)  # noqa: S108
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {
             "chat",
@@ -98,7 +105,8 @@ class Ollama(EngineBase):
         # A mask for every token of the batch; without flash attention, scores for up to eight heads to each cached one.
         per_token = 6 if self.flash_attention else 6 + 4 * 8 * model.kv_heads
         buffers = mib(size * WORK_SHARE + BATCH * self.context_length * per_token)
-        server = SERVER_MIB + REQUEST_MIB * self.parallel
+        server = SERVER_MIB + self.parallel * (REQUEST_MIB + mib(model.vocabulary * REQUEST_TOKEN_BYTES))
+        held = mib(size + model.vocabulary * (model.tied_width or 0) * TIED_BITS / 8)
         if self.gpus:
             scores = mib(BATCH * model.vocabulary * 4)
             return Footprint(
@@ -106,14 +114,14 @@ class Ollama(EngineBase):
                 kv_cache_mib=cache,
                 overhead_mib=(buffers + scores + CUDA_MIB) * self.gpus,
                 device="vram",
-                host_mib=mib(size) + server + CUDA_MIB,
+                host_mib=held + server + CUDA_MIB,
                 disk_mib=mib(size),
             )
         return Footprint(
-            weights_mib=mib(size),
+            weights_mib=held,
             kv_cache_mib=cache,
             overhead_mib=buffers + server,
-            host_mib=mib(size) + cache + buffers + server,
+            host_mib=held + cache + buffers + server,
             disk_mib=mib(size),
         )
 
@@ -163,7 +171,7 @@ class Ollama(EngineBase):
             env=self._environment("0.0.0.0") | self.env,
             files=(script("drain"), *(script(part, "ollama") for part in ("http", "probe", "serve"))),
             volumes=(self._store(name, model, images, site),),
-            scratch=(Scratch(path="/tmp", size_mib=256),),  # noqa: S108
+            scratch=self.scratch,
             port=self.port,
             probe=Probe(
                 command=("bash", probe, self.served_name, forever, str(self.startup - 5)),

@@ -14,7 +14,7 @@ from components.engines.scripts import script
 from components.footprint import Footprint, mib
 from components.models import Format, Model, Site
 from components.weights_volumes import PATHS, weights_bytes, weights_roles, weights_volume
-from components.workload import FILES_DIRECTORY, File, Image, Probe, Resources, Scratch, Workload
+from components.workload import FILES_DIRECTORY, File, Image, Probe, Resources, Workload
 
 Provider = Literal["cuda", "cpu"]
 
@@ -171,7 +171,7 @@ class Onnx(EngineBase):
                 *([File(name="chat_template.jinja", content=template)] if template is not None else []),
             ),
             volumes=(weights_volume(name, model, key, images, site),),
-            scratch=(Scratch(path="/tmp", size_mib=64),),  # noqa: S108
+            scratch=self.scratch,
             port=self.port,
             probe=Probe(
                 command=("bash", f"{FILES_DIRECTORY}/probe.sh", str(self.port)),

@@ -35,6 +35,11 @@ class Vllm(EngineBase):
     """
 
     formats: ClassVar[tuple[Format, ...]] = ("safetensors",)
+    scratch: ClassVar[tuple[Scratch, ...]] = (
+        Scratch(path="/tmp", size_mib=512),  # noqa: S108
+        # Compilers write programs below HOME and load them.
+        Scratch(path=HOME, size_mib=512, executable=True),
+    )
     capabilities: ClassVar[frozenset[Capability]] = frozenset(
         {"chat", "choices", "completion_logprobs", "completions", "echo", "json_schema", "logit_bias", "logprobs",
          "max_completion_tokens", "responses", "seed", "stop", "streaming", "tool_choice", "tools"}
@@ -105,7 +110,7 @@ class Vllm(EngineBase):
         """
         key, weights = self.weights_of(model)
         disk = weights_bytes(model, key)
-        return footprint(weights, self.dtype_for(weights), self.pool_bytes(model), self.gpus, disk)
+        return footprint(weights, model.vocabulary, self.dtype_for(weights), self.pool_bytes(model), self.gpus, disk)
 
     @property
     def paths(self) -> tuple[tuple[str, str], ...]:
@@ -126,6 +131,11 @@ class Vllm(EngineBase):
         harm = "runs code that the model's publisher can change, with all the engine's rights"
         return (("trust_remote_code", 39, harm),) if self.trust_remote_code else ()
 
+    @property
+    def shm_mib(self) -> int:
+        """Its processes hand each other 400 MiB of buffers; GPUs side by side take more."""
+        return 1024 * max(self.gpus, 1)
+
     def workload(self, name: str, model: Model, images: Mapping[str, Image], site: Site | None = None) -> Workload:
         """The service, its weights, and the jobs that bring them. Raises ValueError when they do not fit each other."""
         self._check(model)
@@ -138,11 +148,7 @@ class Vllm(EngineBase):
             env=environment(self.parallel, self.cpus, self.gpus, eager=self.eager) | self.env,
             files=files(self, model),
             volumes=(weights_volume(name, model, key, images, site), cache_volume(name, image)),
-            scratch=(
-                Scratch(path="/tmp", size_mib=512),  # noqa: S108
-                # Compilers write programs below HOME and load them.
-                Scratch(path=HOME, size_mib=512, executable=True),
-            ),
+            scratch=self.scratch,
             port=self.port,
             probe=Probe(
                 command=("bash", f"{FILES_DIRECTORY}/probe.sh", str(self.port), self.served_name),
@@ -156,8 +162,7 @@ class Vllm(EngineBase):
                 memory_mib=self.memory_mib(model),
                 cpus=self.cpus,
                 pids=2048,
-                # Its processes hand each other 400 MiB of buffers; GPUs side by side take more.
-                shm_mib=1024 * max(self.gpus, 1),
+                shm_mib=self.shm_mib,
             ),
             gpus=self.gpus,
             user=USER,

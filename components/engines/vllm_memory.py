@@ -14,6 +14,12 @@ BLOCK = 128
 SERVER_MIB = 2688
 """On a CPU: server, engine, an empty worker and the files they read (measured: 0.32.0; 840 + 520 + 800 + 500 MiB)."""
 
+MEASURED_VOCABULARY = 151_936
+TOKEN_BYTES = 17_540
+"""The vocabulary of that measurement, and what each token more takes in all processes together: their tokenizers, and a
+copy of the output layer (0.32.0: 2160 MiB beside weights, pool and files became 4093 MiB for 262,144 tokens).
+"""
+
 GPU_MIB = 2560
 """CUDA context, graphs and activations on each GPU: the upper end of what is published, not measured here."""
 
@@ -43,13 +49,14 @@ def pool_bytes(model: Model, sequences: int, context_length: int, dtype: str, kv
     return blocks * BLOCK * model.kv_bytes_per_token // 2 * width
 
 
-def footprint(weights: Weights, dtype: str, pool: int, gpus: int, disk_bytes: int) -> Footprint:
+def footprint(weights: Weights, vocabulary: int, dtype: str, pool: int, gpus: int, disk_bytes: int) -> Footprint:
     """What it takes with a pool of `pool` bytes on `gpus` GPUs, or in main memory when there are none."""
     held = weights_bytes(weights, dtype)
     device: Literal["ram", "vram"] = "vram" if gpus else "ram"
     # Once the weights are loaded, vLLM counts their file in the page cache as used, and stops when the pool then does
     # not fit below the container's limit. What a full batch takes later is less than that.
-    overhead = GPU_MIB * gpus if gpus else SERVER_MIB + mib(weights.size_bytes)
+    larger = max(vocabulary - MEASURED_VOCABULARY, 0) * TOKEN_BYTES
+    overhead = GPU_MIB * gpus if gpus else SERVER_MIB + mib(larger + weights.size_bytes)
     host = GPU_HOST_MIB + GPU_HOST_EACH_MIB * gpus if gpus else mib(held) + mib(pool) + overhead
     return Footprint(
         weights_mib=mib(held),

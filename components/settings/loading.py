@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Collection, Mapping
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ def load(
             _with_tuples(_resolved(merged, file)), strict=True, context={"today": today or date.today()}
         )
     except ValidationError as error:
-        raise SettingsError(file, from_validation(error, merged, json_schema())) from None
+        raise SettingsError(file, from_validation(error, merged, _schema())) from None
     if settings.environment == "prod" and not document.get("secretsprovider"):
         harm = "prod without a secrets provider: nothing says what protects its keys"
         fix = "add secretsprovider: azurekeyvault://…, or secretsprovider: passphrase when you keep a strong one"
@@ -133,6 +134,16 @@ def _outline(document: Mapping[str, Any]) -> list[Problem]:
     return problems
 
 
+@cache
+def _schema() -> dict[str, Any]:
+    return json_schema()
+
+
+@cache
+def _known_models() -> dict[str, Any]:
+    return rows()["models"]
+
+
 def _section(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
 
@@ -143,7 +154,7 @@ def _resolved(merged: dict[str, Any], file: str) -> dict[str, Any]:
     models = resolved.get("models", {})
     if isinstance(models, Mapping):
         named = {name: {"name": name, **own} if isinstance(own, Mapping) else own for name, own in models.items()}
-        resolved["models"] = merge(rows()["models"], named)
+        resolved["models"] = merge(_known_models(), named)
     images = resolved.get("images", {})
     if isinstance(images, Mapping):
         pinned = {role: row.pinned for role, row in catalog().images.items() if row.pinned}

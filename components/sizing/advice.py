@@ -9,7 +9,7 @@ from components.engines.base import EngineBase
 from components.footprint import Footprint
 from components.models import Model
 from components.sizing.knobs import knobs_of
-from components.sizing.machine import Machine, of_vm_size
+from components.sizing.machine import Machine, for_pod, of_vm_size
 from components.sizing.verdict import Answer, Verdict, judge
 from components.workload import Value
 
@@ -50,7 +50,7 @@ def vm_sizes(engine: EngineBase, model: Model, known: Hardware | None = None) ->
     for name, size in known.vm_sizes.items():
         if (size.gpus > 0) != (engine.gpus > 0) or size.gpus < engine.gpus:
             continue
-        node = of_vm_size(name, size, known)
+        node = for_pod(of_vm_size(name, size, known), engine)
         answer = _answer(engine, model, node)
         if answer in ACCEPTABLE:
             memory = node.gpu.usable_mib * size.gpus if node.gpu else size.memory_gib * 1024
@@ -143,7 +143,8 @@ def _sizes(engine: EngineBase, model: Model, machine: Machine) -> Iterator[tuple
         size = known.vm_sizes[name]
         price = f", about {size.usd_per_hour:.2f} USD an hour" if size.usd_per_hour else ""
         what = f"{size.gpus} x {size.gpu}" if size.gpu else f"{size.memory_gib} GiB"
-        yield name, f"vm_size: {name} ({what}{price})", _answer(engine, model, of_vm_size(name, size, known))
+        node = for_pod(of_vm_size(name, size, known), engine)
+        yield name, f"vm_size: {name} ({what}{price})", _answer(engine, model, node)
 
 
 def _gpu_memory(known: Hardware, name: str) -> tuple[int, int]:

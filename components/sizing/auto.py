@@ -10,7 +10,7 @@ from components.engines.base import EngineBase
 from components.gateway import Gateway
 from components.models import Model
 from components.pricing import comparable, own_prices
-from components.sizing.machine import of_vm_size
+from components.sizing.machine import for_pod, of_vm_size
 from components.sizing.verdict import Answer, judge
 from components.targets.spec import AUTO, Aks, Pool, TargetSpec
 from components.webui import WebUi
@@ -107,7 +107,9 @@ def _answer(
 ) -> Answer:
     """The worst verdict of what runs on a pool, each alone on a node: nodes are added for the others."""
     node = of_vm_size(vm_size, size)
-    found: list[Answer] = [judge(engine, settings.model_of(key), node).answer for key, engine in engines.items()]
+    found: list[Answer] = [
+        judge(engine, settings.model_of(key), for_pod(node, engine)).answer for key, engine in engines.items()
+    ]
     if name == target.general_name:
         page = settings.webui
         memory = max(settings.gateway.memory_mib, page.memory_mib if page else 0)

@@ -70,6 +70,13 @@ def of_vm_size(name: str, size: VmSize, known: Hardware | None = None) -> Machin
     )
 
 
+def for_pod(node: Machine, engine: EngineBase) -> Machine:
+    """What of a node's memory is left for an engine once its pod has its directories in memory."""
+    if node.ram_mib is None:
+        return node
+    return node.model_copy(update={"ram_mib": max(0, node.ram_mib - engine.directories_mib)})
+
+
 def candidates(target: TargetSpec, engine: EngineBase) -> tuple[Machine, ...]:
     """The machines of a target an engine could run on, at least one. Pools have VM sizes (see auto.resolved)."""
     if isinstance(target, Docker):
@@ -82,7 +89,7 @@ def candidates(target: TargetSpec, engine: EngineBase) -> tuple[Machine, ...]:
             return (
                 Machine(name=target.where, unknown=(f"{target.where} has no pool {which} — add one to its pools",)),
             )
-        return (_node(name, target.pools[name]),)
+        return (for_pod(_node(name, target.pools[name]), engine),)
     missing = "the GPU and memory of its nodes are not described here"
     return (Machine(name=target.where, gpus=target.gpus, unknown=(f"{missing} — compare with kubectl describe node",)),)
 

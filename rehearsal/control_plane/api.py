@@ -17,12 +17,19 @@ ANSWER = 60.0
 """Seconds that an answer may take. A tenth of a second is the rule; on an overloaded machine it was above 30 once."""
 
 PLURALS = {
+    "ClusterRole": "clusterroles",
+    "ClusterRoleBinding": "clusterrolebindings",
     "ConfigMap": "configmaps",
     "CSIDriver": "csidrivers",
     "CustomResourceDefinition": "customresourcedefinitions",
+    "Deployment": "deployments",
+    "EndpointSlice": "endpointslices",
+    "PersistentVolume": "persistentvolumes",
+    "Service": "services",
+    "ServiceAccount": "serviceaccounts",
     "StorageClass": "storageclasses",
 }
-"""Of the kinds that this package applies from files."""
+"""Of the kinds that the rehearsal applies from files."""
 
 
 class Refused(Exception):

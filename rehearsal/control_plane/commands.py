@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rehearsal.control_plane.certificates import Pair
+from rehearsal.control_plane.pools import POOL_LABEL
 from rehearsal.control_plane.ports import LOOPBACK
 from rehearsal.control_plane.programs import Programs
 
@@ -31,10 +32,14 @@ class Ports:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the servers are, whom they trust, and what signs service accounts' tokens."""
+    """Who the servers are, whom they trust, and what signs service accounts' tokens.
+
+    `kubelet_client` is who the API server is before kubelets, which it asks for logs and for ways into pods.
+    """
 
     authority: Path
     server: Pair
+    kubelet_client: Pair
     service_accounts: Pair
 
 
@@ -82,6 +87,9 @@ def api_server(programs: Programs, ports: Ports, identity: Identity) -> list[str
         f"--tls-cert-file={identity.server.certificate}",
         f"--tls-private-key-file={identity.server.key}",
         f"--client-ca-file={identity.authority}",
+        f"--kubelet-client-certificate={identity.kubelet_client.certificate}",
+        f"--kubelet-client-key={identity.kubelet_client.key}",
+        "--kubelet-preferred-address-types=InternalIP",
         "--anonymous-auth=false",
         f"--service-account-issuer={ISSUER}",
         f"--service-account-key-file={identity.service_accounts.certificate}",
@@ -132,13 +140,14 @@ def scheduler_configuration(kubeconfig: Path) -> dict[str, object]:
     }
 
 
-def kwok(programs: Programs, kubeconfig: Path, stages: Path) -> list[str]:
-    """It looks after every node there is: all are simulated."""
+def kwok(programs: Programs, kubeconfig: Path, stages: Path, real_nodes: bool = False) -> list[str]:
+    """It looks after every node there is, as all are simulated; with `real_nodes` after those that pools made."""
+    simulated = f"--manage-nodes-with-label-selector={POOL_LABEL}" if real_nodes else "--manage-all-nodes=true"
     return [
         str(programs.kwok),
         f"--kubeconfig={kubeconfig}",
         f"--config={stages}",
-        "--manage-all-nodes=true",
+        simulated,
         f"--cidr={POD_NETWORK}",
         "--node-lease-duration-seconds=40",
     ]

@@ -34,7 +34,8 @@ class ControlPlane:
     """A control plane for one `with` block, with nodes of the pools.
 
     Everything it has lies in a folder of its own, which goes at the end. `port` is the API server's; 0 finds a free
-    one. Start it in the main thread: its processes then end with this one even when it is killed.
+    one. With `real_nodes`, nodes that no pool made are left to kubelets of their own. Start it in the main thread: its
+    processes then end with this one even when it is killed.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class ControlPlane:
         timing: Timing | None = None,
         port: int = 0,
         programs: Programs | None = None,
+        real_nodes: bool = False,
     ) -> None:
         self.pools, self.timing, self.port = tuple(pools), timing or Timing(), port
+        self.real_nodes = real_nodes
         self.programs = programs or Programs.installed()
         self.processes: list[Process] = []
         self._premises: Premises | None = None
@@ -174,7 +177,7 @@ class ControlPlane:
         played = premises.folder / "stages.yaml"
         played.write_text(stages.render(self.timing))
         kubelets = premises.kubeconfig("kwok", "simulated-kubelets", "system:masters")
-        self._start("kwok", commands.kwok(programs, kubelets, played))
+        self._start("kwok", commands.kwok(programs, kubelets, played, self.real_nodes))
 
     def _wait_for_clients(self, api: Api) -> None:
         manager, scheduler, _ = self.processes[-3:]

@@ -37,7 +37,9 @@ class Premises:
         folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
         authority = Authority(folder / "certificates")
         free = ports.free_ports(5)
-        identity = Identity(authority.certificate, authority.server("loopback"), authority.service_account_key())
+        kubelets = authority.client("kube-apiserver-kubelet-client", "system:masters", name="kubelet-client")
+        server, signing = authority.server("loopback"), authority.service_account_key()
+        identity = Identity(authority.certificate, server, kubelets, signing)
         administrator = authority.client("administrator", "system:masters", name="administrator")
         return cls(folder, Ports(port or free[0], *free[1:]), authority, identity, administrator)
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,9 @@ TEST_PREFIX = "test-"
 """Every stack of a test has it, so that what a killed run has left can be told from a person's stacks."""
 
 PROJECT = Path(__file__).resolve().parents[2]
+# With its bytecode: every copy would compile the project again.
 NOT_COPIED = shutil.ignore_patterns(
-    ".venv", ".git", ".slm", "__pycache__", ".mypy_cache", ".ruff_cache", ".pytest_cache"
+    ".venv", ".git", ".slm", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"
 )
 
 
@@ -112,15 +114,16 @@ class Project:
         done = subprocess.run(
             ["pulumi", *arguments, "-s", self.stack, "--non-interactive"],
             cwd=self.folder,
-            env={**os.environ, **self.environment()},
+            env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
             timeout=timeout,
         )
         return Finished(done.returncode, done.stdout + done.stderr)
 
+    @cached_property
     def environment(self) -> dict[str, str]:
-        """What `make -s env` exports for this stack."""
+        """What `make -s env` exports for this stack, asked once: it is the same all its life."""
         printed = self.ops("env").must_succeed().output
         lines = subprocess.run(
             ["bash", "-c", f"{printed}\nenv -0"], capture_output=True, text=True, check=True

@@ -98,7 +98,7 @@ class Site:
         subprocess.run(
             ["pulumi", "config", "set", "--secret", f"slm:{name}", "-s", self.project.stack],
             cwd=self.project.folder,
-            env={**os.environ, **self.project.environment()},
+            env={**os.environ, **self.project.environment},
             input=content,
             text=True,
             check=True,

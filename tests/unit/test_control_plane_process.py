@@ -84,6 +84,11 @@ def test_a_process_ends_with_the_one_that_started_it_even_when_that_is_killed(tm
     parent = subprocess.Popen([sys.executable, "-c", program], cwd=CHECKOUT, stdout=subprocess.PIPE, text=True)
     assert parent.stdout
     child = int(parent.stdout.readline())
+    # The bond is there once setpriv has become the program; on a busy machine that takes a moment.
+    until = time.monotonic() + 30
+    while Path(f"/proc/{child}/comm").read_text() != "sh\n":
+        assert time.monotonic() < until, "the program did not start"
+        time.sleep(0.01)
     assert not gone(child)
     parent.kill()
     parent.wait()

@@ -212,14 +212,16 @@ def test_measured_memory_is_within_a_tenth_of_the_prediction() -> None:
     # Peak of the container with four full requests of 3931 and 1531 tokens, page cache included; the weights are
     # 1 260 367 448 bytes.
     for dtype, pool, measured in (("float32", "516Mi", 6602), ("bfloat16", "258Mi", 5129)):
-        predicted = vllm(dtype=dtype, kv_cache_memory=pool).footprint(model(size=1_260_367_448)).host_mib
+        predicted = (
+            vllm(dtype=dtype, kv_cache_memory=pool).footprint(model(size=1_260_367_448, vocabulary=151_936)).host_mib
+        )
         assert predicted == pytest.approx(measured, rel=0.1), dtype
 
 
 def test_the_limit_holds_the_weights_file_beside_the_weights() -> None:
     # With 5120 MiB vLLM 0.32.0 stopped: "Available memory (0.0/5.0 GiB) is less than requested memory for kv".
     engine = vllm(context_length=2048, parallel=2)
-    assert engine.memory_mib(model(size=999_532_928)) > 5120
+    assert engine.memory_mib(model(size=999_532_928, vocabulary=151_936)) > 5120
 
 
 def test_the_gateway_is_told_inference_paths_only() -> None:

@@ -133,7 +133,7 @@ def test_other_sources_serve_a_file_that_is_not_looked_up(fetch: Fetch, site: Si
     incoming.write_bytes(WEIGHTS)
     sources = {
         "ollama": library(site, digest=publish_library(site)),
-        "package": packages(site, publish_packages(site)),
+        "package": packages(site, publish_packages(site, count=1)),
         "path": {"kind": "path", "path": str(incoming), "origin": "/data/tiny.gguf"},
     }
     outcome = fetch.run(sources[kind], **UNKNOWN)
@@ -220,7 +220,7 @@ def test_a_wrong_revision_fails_at_once_and_says_what_to_check(fetch: Fetch, sit
 def test_wrong_bytes_are_deleted_named_and_the_next_source_is_tried(fetch: Fetch, site: Site) -> None:
     wrong = b"\xff" + WEIGHTS[1:]
     site.files[HUB_PATH] = wrong
-    names = publish_packages(site)
+    names = publish_packages(site, count=1)
     outcome = fetch.run(hub(site), packages(site, names))
     assert outcome.code == 0
     message = outcome.of("source-failed")[0]["message"]

@@ -137,7 +137,7 @@ def test_what_an_earlier_process_left_is_gone_before_the_first_question(tmp_path
     for file in (old, new):
         file.parent.mkdir()
     old.write_text("")
-    time.sleep(3.5)  # the margin for clocks that count in whole seconds
+    time.sleep(4.2)  # the margin of two seconds, and two clocks that each leave out up to one
     running = subprocess.Popen(["sleep", "60"])
     try:
         new.write_text("")

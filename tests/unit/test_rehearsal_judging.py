@@ -100,6 +100,17 @@ def test_ports_may_be_a_range() -> None:
     assert found([DENIAL, TO_ENGINE, wide]) == WANTED
 
 
+@pytest.mark.parametrize(("protocol", "is_open"), [("TCP", True), ("UDP", False), (None, True)])
+def test_a_port_is_open_for_its_own_protocol_and_that_is_tcp_when_none_is_said(
+    protocol: str | None, is_open: bool
+) -> None:
+    ports = [{"port": 8000, **({"protocol": protocol} if protocol else {})}]
+    said = policy("said", labelled("engine"), policyTypes=["Ingress"], ingress=[{"ports": ports}])
+    engine, gateway = PLACES[:2]
+    assert network.may([DENIAL, said], "Ingress", engine, gateway, 8000) is is_open
+    assert network.may([DENIAL, said], "Ingress", engine, gateway, 8000, "UDP") is not is_open
+
+
 @pytest.mark.parametrize(
     ("expression", "taken"),
     [

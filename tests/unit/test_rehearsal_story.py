@@ -12,12 +12,12 @@ import pytest
 from rehearsal.control_plane.api import Refused
 from rehearsal.life import run, story
 from rehearsal.life.acts import ACTS
-from rehearsal.life.acts.end import kept_resources
-from rehearsal.life.acts.faults import TROUBLES
+from rehearsal.life.acts.end import kept_resources, known_to
 from rehearsal.life.followers import kept_disks, pools_of
 from rehearsal.life.pulumi import forget_the_real_world
 from rehearsal.life.run import Run, Step
 from rehearsal.life.stage import Act, Failed, Needs, Stage
+from rehearsal.life.troubles import TROUBLES
 from rehearsal.report.circumstances import Part
 from rehearsal.report.pages import Report
 from tools.errors import ToolError
@@ -265,6 +265,15 @@ def test_a_disk_outlives_its_cluster_when_its_class_says_so() -> None:
         {"metadata": {"name": "default"}, "reclaimPolicy": "Delete"},
     ]
     assert kept_disks([volume("kept", "weights"), volume("gone", "default")], classes) == ["kept"]
+
+
+def test_a_state_that_knows_nothing_has_neither_resources_nor_operations_without_an_end() -> None:
+    def state(**deployment: Any) -> str:
+        return json.dumps({"version": 3, "deployment": deployment})
+
+    assert known_to(state()) == known_to(state(resources=None, pending_operations=[])) == []
+    vault, pool = {"urn": "urn:vault"}, {"resource": {"urn": "urn:pool"}, "type": "creating"}
+    assert known_to(state(resources=[vault], pending_operations=[pool])) == ["urn:vault", "urn:pool"]
 
 
 @pytest.mark.parametrize(("vault", "data", "names"), [(True, True, ["slm-vault", "slm-prod-data"]), (False, False, [])])

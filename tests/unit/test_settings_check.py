@@ -30,11 +30,18 @@ def write(directory: Path, stack: str, change: dict[str, Any], **document: Any) 
     (directory / f"Pulumi.{stack}.yaml").write_text(text)
 
 
-@pytest.mark.parametrize(("stack", "code", "scheme"), [("dev", 0, "http"), ("prod", 0, "https"), ("edge", 1, "http")])
-def test_the_committed_stacks_print_their_table_and_one_verdict(stack: str, code: int, scheme: str) -> None:
+@pytest.mark.parametrize(
+    ("stack", "code", "address"),
+    [
+        ("dev", 0, "http://127.0.0.1:8080"),
+        ("prod", 0, "https://slm.example.com:8080"),
+        ("edge", 1, "http://127.0.0.1:8080"),
+    ],
+)
+def test_the_committed_stacks_print_their_table_and_one_verdict(stack: str, code: int, address: str) -> None:
     found, text = outcome(stack, PROJECT)
     assert found == code
-    for word in ("engine chat", "ollama", "sources", "memory", "haproxy", f"gateway: {scheme}://127.0.0.1:8080"):
+    for word in ("engine chat", "ollama", "sources", "memory", "haproxy", f"gateway: {address}/v1"):
         assert word in text
     assert text.count("deployable: ") == 1
 

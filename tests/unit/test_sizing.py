@@ -333,6 +333,14 @@ def test_an_engine_is_judged_on_the_pool_that_the_target_places_it_on() -> None:
     assert "no pool whose nodes have 2 GPUs" in few.unknown[0]
 
 
+def test_a_pods_directories_in_memory_are_no_memory_for_its_engine() -> None:
+    (machine,) = candidates(aks(gpu={"vm_size": T4, "gpus": 1}), ollama())
+    whole = of_vm_size(T4, hardware().vm_sizes[T4]).ram_mib
+    assert whole is not None
+    # /tmp of 256 MiB and /dev/shm of 64 MiB.
+    assert machine.ram_mib == whole - 320
+
+
 def test_an_unknown_size_is_said_and_not_guessed() -> None:
     (machine,) = candidates(aks(general={"vm_size": "Standard_E96as_v9"}), ollama(gpus=0))
     assert "vm_size Standard_E96as_v9 of pool 'general' is not in the catalogue" in machine.unknown[0]

@@ -176,17 +176,35 @@ def test_a_rehearsal_is_asked_for_as_tools_and_engine_are(checkout: Path, monkey
             ["--tools", "--rehearsal"],
             [[*command_line.Installer().default, *command_line.Installer().group("rehearsal")]],
         ),
+        (
+            ["--rehearsal", "--node"],
+            [[*command_line.Installer().group("rehearsal"), *command_line.Installer().group("rehearsal-node")]],
+        ),
     ],
-    ids=["neither", "tools", "rehearsal", "monitoring", "both"],
+    ids=["neither", "tools", "rehearsal", "monitoring", "both", "rehearsal and node"],
 )
 def test_what_is_asked_for_is_installed_in_one_go(
     monkeypatch: pytest.MonkeyPatch, options: list[str], expected: list[list[str]]
 ) -> None:
     asked: list[list[str]] = []
+    monkeypatch.setattr(command_line, "no_node", lambda: "")
     monkeypatch.setattr(command_line.Installer, "ensure", lambda self, names: asked.append(list(names)))
     monkeypatch.setattr(sys, "argv", ["tools", "run", *options])
     assert command_line.main() == 0
     assert asked == expected
+
+
+def test_a_real_node_is_not_installed_where_none_can_run_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[list[str]] = []
+    monkeypatch.setattr(command_line.Installer, "ensure", lambda self, names: asked.append(list(names)))
+    monkeypatch.setattr(command_line.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(command_line.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "argv", ["tools", "run", "--rehearsal", "--node"])
+    assert command_line.main() == 0
+    assert asked == [command_line.Installer().group("rehearsal")]
+    assert "no kubelet and containerd: a kubelet takes root" in capsys.readouterr().err
 
 
 def test_an_interrupt_ends_with_130_and_says_how_to_go_on(

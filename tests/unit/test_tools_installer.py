@@ -277,6 +277,7 @@ def test_the_environment_puts_tools_and_python_first_and_keeps_pulumi_at_home(
     assert found["PATH"].split(":")[:3] == [str(installer.programs), str(environment.VENV / "bin"), "/somewhere"]
     assert found["PULUMI_HOME"] == str(installer.cache / "pulumi-home")
     assert found["PULUMI_SKIP_UPDATE_CHECK"] == "true"
+    assert found["PYTHONDONTWRITEBYTECODE"] == "", "an image that has set it makes each start of a program slow"
     assert found["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] == "true", "a built Pulumi has no site to ask"
 
 

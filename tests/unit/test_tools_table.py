@@ -99,6 +99,10 @@ def test_the_rehearsals_programs_are_built_of_the_versions_the_table_names() -> 
         ("kwok", "sigs.k8s.io/kwok"),
         ("pss-evaluator", "k8s.io/pod-security-admission"),
         ("kubeconform", "github.com/yannh/kubeconform"),
+        ("kubernetes-node", "k8s.io/kubernetes"),
+        ("containerd", "github.com/containerd/containerd/v2"),
+        ("cni-plugins", "github.com/containernetworking/plugins"),
+        ("node-pods", "github.com/coredns/coredns"),
     ):
         assert required(table[name], module) == table[name].version, name
 
@@ -109,6 +113,17 @@ def test_every_module_that_kubernetes_keeps_in_its_own_repository_is_of_its_vers
     replaced = re.findall(r"^\s(k8s\.io/\S+) => (k8s\.io/\S+) v0\.(\S+)$", text, re.MULTILINE)
     assert len(replaced) > 30
     assert {(old == new, version) for old, new, version in replaced} == {(True, kubernetes.version.split(".", 1)[1])}
+
+
+def test_a_real_nodes_kubelet_is_of_the_same_modules_as_its_api_server() -> None:
+    table = load()
+    assert table["kubernetes-node"].version == table["kubernetes"].version
+    replaced = [
+        re.findall(r"^\s(k8s\.io/\S+ => .+)$", (BUILD_FOLDERS / folder / "go.mod").read_text(), re.MULTILINE)
+        for folder in ("kubernetes", "kubernetes-node")
+    ]
+    assert replaced[0] == replaced[1] != []
+    assert [t.name for t in table.values() if t.group == "rehearsal-node" and (t.default or t.on_path)] == []
 
 
 def test_the_pod_security_checks_are_those_of_the_api_server() -> None:

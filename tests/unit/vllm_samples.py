@@ -63,8 +63,8 @@ class _Strict(argparse.ArgumentParser):
         raise ValueError(message)
 
 
-def parse(version: str, args: tuple[str, ...]) -> dict[str, Any]:
-    """The arguments as a release's command line understands them. Raises ValueError for what it would refuse."""
+@cache
+def _parser(version: str) -> _Strict:
     parser = _Strict(allow_abbrev=False)
     parser.add_argument("model_tag")
     for flag, form in release(version)["flags"].items():
@@ -76,5 +76,10 @@ def parse(version: str, args: tuple[str, ...]) -> dict[str, Any]:
             parser.add_argument(flag, choices=form)
         else:
             parser.add_argument(flag, nargs="+" if form == "values" else None)
-    given = parser.parse_args(args)
+    return parser
+
+
+def parse(version: str, args: tuple[str, ...]) -> dict[str, Any]:
+    """The arguments as a release's command line understands them. Raises ValueError for what it would refuse."""
+    given = _parser(version).parse_args(args)
     return {name: value for name, value in vars(given).items() if value is not None}

@@ -26,30 +26,13 @@ class Agents(pulumi.ComponentResource):
 
         self.ready: list[pulumi.Resource] = []
         for manifest in storage_classes(ground.spec, ground.names):
-            fields = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
-            self.ready.append(
-                kubernetes.storage.v1.StorageClass(
-                    f"{ground.name}-class-{manifest['metadata']['name']}",
-                    metadata=fields["metadata"],
-                    provisioner=fields["provisioner"],
-                    parameters=fields["parameters"],
-                    mount_options=fields.get("mountOptions"),
-                    reclaim_policy=fields["reclaimPolicy"],
-                    volume_binding_mode=fields["volumeBindingMode"],
-                    allow_volume_expansion=fields["allowVolumeExpansion"],
-                    # Of what is there, a class lets nothing be changed.
-                    opts=options(delete_before_replace=True),
-                )
-            )
+            named = f"{ground.name}-class-{manifest['metadata']['name']}"
+            # Of what is there, a class lets nothing be changed.
+            self.ready.append(declare(named, manifest, options(delete_before_replace=True)))
         before: list[pulumi.Resource] = []
         for manifest in device_plugin.manifests(ground.spec):
             named = f"{ground.name}-gpus-{manifest['kind'].lower()}"
-            if manifest["kind"] == "DaemonSet":
-                made: pulumi.CustomResource = kubernetes.apps.v1.DaemonSet(
-                    named, metadata=manifest["metadata"], spec=manifest["spec"], opts=options(depends_on=before)
-                )
-            else:
-                made = declare(named, manifest, options(depends_on=before[:1]))
-            before.append(made)
+            needed = before if manifest["kind"] == "DaemonSet" else before[:1]
+            before.append(declare(named, manifest, options(depends_on=list(needed))))
         self.ready += before
         self.register_outputs({})

@@ -194,7 +194,7 @@ def _timeouts(seconds: int, grace: int) -> pulumi.CustomTimeouts:
 
 def _uid(claim: pulumi.CustomResource) -> Output[str | None]:
     metadata: Output[Any] = claim.metadata  # type: ignore[attr-defined]
-    return metadata.apply(lambda found: found.uid if found else None)
+    return metadata.apply(lambda found: found.get("uid") if found else None)
 
 
 def _address(balancer: pulumi.CustomResource) -> Output[str]:
@@ -203,5 +203,5 @@ def _address(balancer: pulumi.CustomResource) -> Output[str]:
 
 
 def _first_address(status: Any) -> str:
-    ingress = (status.load_balancer.ingress if status and status.load_balancer else None) or []
-    return next((str(one.ip or one.hostname) for one in ingress if one.ip or one.hostname), "")
+    ingress = ((status or {}).get("loadBalancer") or {}).get("ingress") or []
+    return next((str(found) for one in ingress if (found := one.get("ip") or one.get("hostname"))), "")

@@ -1,42 +1,30 @@
-"""From a manifest to the resource of Pulumi's SDK that has the same fields."""
+"""From a manifest to a resource of Pulumi's Kubernetes provider."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
-
 import pulumi
-import pulumi_kubernetes as kubernetes
+from pulumi import ResourceOptions
 
 from components.targets.kubernetes.names import Manifest
 
-_CLASSES: dict[tuple[str, str], Any] = {
-    ("v1", "Namespace"): kubernetes.core.v1.Namespace,
-    ("v1", "ServiceAccount"): kubernetes.core.v1.ServiceAccount,
-    ("v1", "ConfigMap"): kubernetes.core.v1.ConfigMap,
-    ("v1", "Secret"): kubernetes.core.v1.Secret,
-    ("v1", "Service"): kubernetes.core.v1.Service,
-    ("v1", "PersistentVolumeClaim"): kubernetes.core.v1.PersistentVolumeClaim,
-    ("apps/v1", "Deployment"): kubernetes.apps.v1.Deployment,
-    ("apps/v1", "StatefulSet"): kubernetes.apps.v1.StatefulSet,
-    ("autoscaling/v2", "HorizontalPodAutoscaler"): kubernetes.autoscaling.v2.HorizontalPodAutoscaler,
-    ("batch/v1", "Job"): kubernetes.batch.v1.Job,
-    ("networking.k8s.io/v1", "NetworkPolicy"): kubernetes.networking.v1.NetworkPolicy,
-    ("policy/v1", "PodDisruptionBudget"): kubernetes.policy.v1.PodDisruptionBudget,
-    ("scheduling.k8s.io/v1", "PriorityClass"): kubernetes.scheduling.v1.PriorityClass,
-}
+_SECRET = ("v1", "Secret")
+_WITH_STATUS = {("v1", "Service")}
+"""Kinds of which the program reads what the cluster says of them: `status` is an output, as plain data."""
 
 
-def declare(name: str, manifest: Manifest, opts: pulumi.ResourceOptions) -> pulumi.CustomResource:
-    """Register the object. Kinds that Kubernetes does not have by itself become custom resources."""
-    fields = {key: value for key, value in manifest.items() if key not in ("apiVersion", "kind")}
-    made = _CLASSES.get((manifest["apiVersion"], manifest["kind"]))
-    if made is None:
-        custom = kubernetes.apiextensions.CustomResource
-        return custom(name, api_version=manifest["apiVersion"], kind=manifest["kind"], opts=opts, **fields)
-    resource: pulumi.CustomResource = made(name, opts=opts, **{_snake(key): value for key, value in fields.items()})
-    return resource
+def declare(name: str, manifest: Manifest, opts: ResourceOptions) -> pulumi.CustomResource:
+    """Register the object, of whatever kind.
+
+    Without the SDK's class for it: a class says no more than its type's token and which fields are secret, and to
+    import those of the dozen kinds used here takes a second of every preview.
+    """
+    kind = (manifest["apiVersion"], manifest["kind"])
+    if kind == _SECRET:
+        opts = ResourceOptions.merge(opts, ResourceOptions(additional_secret_outputs=["data", "stringData"]))
+    more = {"status": None} if kind in _WITH_STATUS else {}
+    return pulumi.CustomResource(token(*kind), name, {**manifest, **more}, opts)
 
 
-def _snake(key: str) -> str:
-    return re.sub(r"(?<=[a-z])([A-Z])", lambda match: f"_{match[1].lower()}", key)
+def token(api_version: str, kind: str) -> str:
+    """The type's token, `kubernetes:apps/v1:Deployment`."""
+    return f"kubernetes:{api_version if '/' in api_version else f'core/{api_version}'}:{kind}"

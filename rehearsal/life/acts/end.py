@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from components.targets.aks.teardown import stays
 from components.targets.spec import Aks
-from rehearsal.life.acts.faults import TROUBLES, _arm
+from rehearsal.life.acts.faults import arm
 from rehearsal.life.stage import Act, Needs, Stage
+from rehearsal.life.troubles import TROUBLES
 from rehearsal.providers.azure.faults import Fault
 from rehearsal.providers.azure.store import Record
 from rehearsal.providers.azure.subscription import Subscription
@@ -53,9 +56,14 @@ def _what_is_left(stage: Stage) -> None:
         stage.fact("stays in Azure", f"disk {disk}")
     for sentence in stays(target, world.stack):
         stage.fact("and how to remove it", sentence)
-    run = stage.pulumi("preview", doing="looking at what the state still knows")
-    known = [step for step in run.steps if step.op != "create"]
-    stage.none((f"{step.op} {step.kind} {step.name}" for step in known), "the state still knows resources")
+    stage.none(known_to(world.pulumi.check("stack", "export", "-s", world.stack)), "the state still knows of these")
+
+
+def known_to(state: str) -> list[str]:
+    """What an exported state holds: resources, and operations of which nobody knows how they ended (pure)."""
+    deployment = json.loads(state)["deployment"]
+    pending = [operation["resource"] for operation in deployment.get("pending_operations") or ()]
+    return [str(resource["urn"]) for resource in [*(deployment.get("resources") or ()), *pending]]
 
 
 def kept_resources(target: Aks, left: list[Record]) -> list[Record]:
@@ -90,7 +98,7 @@ def half_created(stage: Stage) -> None:
     """The cluster's creation fails half-way, in an empty subscription: Azure has a cluster in the state Failed. The
     same command again goes on with what is there, and ends with a running stack."""
     world = stage.world
-    _arm(stage, Fault(type=CLUSTER, operation="create", fault="half_done", times=1))
+    arm(stage, Fault(type=CLUSTER, operation="create", fault="half_done", times=1))
     run = stage.up_refused(words=["provisioningState Failed"], doing="deploying, and the cluster fails half-way")
     stage.fact("what a person reads", run.message())
     state = world.cloud.resources(CLUSTER)[0].state
@@ -114,7 +122,7 @@ def gone(stage: Stage) -> None:
         extra={"PULUMI_K8S_DELETE_UNREACHABLE": "true"},
     )
     stage.fact("destroyed", run.told)
-    stage.fact("how", "PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --refresh")
+    stage.fact("how", "PULUMI_K8S_DELETE_UNREACHABLE=true pulumi destroy --ignore-protect --refresh")
     _what_is_left(stage)
 
 

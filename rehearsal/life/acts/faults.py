@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import tomlkit
 
+from rehearsal.life.judging.objects import identities
+from rehearsal.life.objects import Objects
 from rehearsal.life.stage import Act, Failed, Stage
+from rehearsal.life.troubles import TROUBLES
 from rehearsal.providers.azure.faults import FILE, Fault, Faults
 from rehearsal.providers.azure.subscription import FILE as SUBSCRIPTION
 from rehearsal.providers.azure.subscription import Subscription
@@ -23,69 +25,17 @@ VCPUS = 4
 CREDENTIAL, AGENT_POOL = "managedidentity:FederatedIdentityCredential", "containerservice:AgentPool"
 
 
-@dataclass(frozen=True)
-class Trouble:
-    """A fault as documents tell of it: the word in Azure's answer, what it means, and the way out."""
-
-    name: str
-    word: str
-    means: str
-    way_out: str
-
-
-TROUBLES = {
-    trouble.name: trouble
-    for trouble in (
-        Trouble(
-            "sku",
-            "SkuNotAvailable",
-            "the region, or this subscription in it, has not the pool's VM size",
-            "give the pool another vm_size (az vm list-skus --location REGION), then pulumi up",
-        ),
-        Trouble(
-            "quota",
-            "ErrCode_InsufficientVCPUQuota",
-            "the subscription may not have so many vCPUs of this family",
-            "ask for more quota (aka.ms/quota) or give the pool fewer or other nodes, then pulumi up",
-        ),
-        Trouble(
-            "conflict",
-            "Status=409",
-            "something else is being changed on the same resource at this moment",
-            "wait until it has ended, then pulumi up",
-        ),
-        Trouble("slow", "", "Azure takes its time; nothing is wrong", "wait: the command waits as well"),
-        Trouble(
-            "token",
-            "ExpiredAuthenticationToken",
-            "the login ended while the deployment ran",
-            "az login, then pulumi up: what was made is known",
-        ),
-        Trouble(
-            "locked",
-            "ScopeLocked",
-            "a management lock keeps the resource from being deleted",
-            "az lock delete, then pulumi destroy again",
-        ),
-        Trouble(
-            "half-created",
-            "provisioningState Failed",
-            "Azure made the resource, and its provisioning failed half-way",
-            "pulumi up again: it goes on with what is there",
-        ),
-    )
-}
-
-
 def sku(stage: Stage) -> None:
     """A VM size that the region does not have: the deployment says which and where to look, nothing else is harmed,
     and another size in the stack's file leads out."""
-    world = stage.world
+    world, live = stage.world, Objects(stage.world)
     size, other = _two_families(stage)
+    before = identities(live.pods())
     _subscription(stage, only_in={size.family: ["nowhere"]})
     stage.change(**_pool(stage, vm_size=size.name, min_nodes=1, max_nodes=1))
     run = stage.up_refused(words=["SkuNotAvailable", size.name], doing=f"adding a pool of {size.name}")
     _told(stage, "sku", run.message())
+    stage.require(identities(live.pods()) == before and live.all_ready(), "the failure did something to running pods")
     stage.change(**_pool(stage, vm_size=other.name, min_nodes=1, max_nodes=1))
     _way_out(stage, "sku")
     world.wait(lambda: _nodes(stage), f"the node of pool {POOL}")
@@ -113,17 +63,17 @@ def conflict(stage: Stage) -> None:
     world = stage.world
     lost = world.cloud.resources(CREDENTIAL)[0]
     world.cloud.delete(lost.id)
-    _arm(stage, Fault(type=CREDENTIAL, operation="create", fault="conflict", times=1))
+    arm(stage, Fault(type=CREDENTIAL, operation="create", fault="conflict", times=1))
     run = stage.up_refused("--refresh", words=["Status=409"], doing="writing a credential while somebody else does")
     _told(stage, "conflict", run.message())
-    _way_out(stage, "conflict", "--refresh")
+    _way_out(stage, "conflict")
     stage.require(world.cloud.read(lost.id), "the federated credential is not back")
 
 
 def slow(stage: Stage) -> None:
     """Azure takes long over a pool: the command waits and says for what, and ends well without anybody's help."""
     seconds = 12
-    _arm(stage, Fault(type=AGENT_POOL, name=POOL, operation="create", fault="slow", seconds=seconds, times=1))
+    arm(stage, Fault(type=AGENT_POOL, name=POOL, operation="create", fault="slow", seconds=seconds, times=1))
     stage.change(**_pool(stage, vm_size=_another_size(stage).name, min_nodes=1, max_nodes=2))
     run = stage.up(doing=f"making a pool anew, which takes Azure {seconds} s")
     stage.require(run.seconds > seconds, f"the deployment ended after {run.seconds:.0f} s and did not wait")
@@ -136,11 +86,14 @@ def slow(stage: Stage) -> None:
 
 
 def token(stage: Stage) -> None:
-    """The login expires in the middle of a deployment: it says so, and after a new login the same command goes on."""
-    _arm(stage, Fault(operation="read", fault="token_expired", times=1))
-    run = stage.up_refused("--refresh", words=["ExpiredAuthenticationToken", "az login"], doing="with an expired login")
+    """The login expires in the middle of a deployment, when a pool's nodes are to be made: it says so, and after a new
+    login the same command goes on from there."""
+    arm(stage, Fault(type=AGENT_POOL, name=POOL, operation="create", fault="token_expired", times=1))
+    stage.change(**_pool(stage, vm_size=_another_size(stage).name, min_nodes=1, max_nodes=1))
+    run = stage.up_refused(words=["ExpiredAuthenticationToken", "az login"], doing="while the login expires")
     _told(stage, "token", run.message())
-    _way_out(stage, "token", "--refresh")
+    _way_out(stage, "token")
+    stage.world.wait(lambda: _nodes(stage), f"the node of pool {POOL}")
     stage.unchanged()
 
 
@@ -149,14 +102,14 @@ def _told(stage: Stage, name: str, message: str) -> None:
     stage.fact("what it means", TROUBLES[name].means)
 
 
-def _way_out(stage: Stage, name: str, *options: str) -> None:
+def _way_out(stage: Stage, name: str) -> None:
     """The step that leads out of it, which must end with everything deployed."""
-    _arm(stage)
-    run = stage.up(*options, doing=f"way out: {TROUBLES[name].way_out}")
+    arm(stage)
+    run = stage.up(doing=f"way out: {TROUBLES[name].way_out}")
     stage.fact("way out", f"{TROUBLES[name].way_out}: {run.told}")
 
 
-def _arm(stage: Stage, *faults: Fault) -> None:
+def arm(stage: Stage, *faults: Fault) -> None:
     """Put exactly these faults into the simulated Azure."""
     rows = [fault.model_dump(exclude_none=True) for fault in Faults(fault=faults).fault]
     (stage.world.azure / FILE).write_text(tomlkit.dumps({"fault": rows}))

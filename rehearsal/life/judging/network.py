@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
-from typing import Any
+from typing import Any, Literal
 
 Object = dict[str, Any]
+Direction = Literal["Egress", "Ingress"]
 
 
 @dataclass(frozen=True)
@@ -37,26 +38,35 @@ class Edge:
 
 
 def allowed(policies: Sequence[Object], places: Sequence[Place], ports: Iterable[int], namespace: str) -> set[Edge]:
-    """Every connection of which one end at least is in the namespace and that no policy at either end forbids."""
+    """Every TCP connection of which one end at least is in the namespace and that no policy at either end forbids."""
     found = set()
     for port in sorted(set(ports)):
         for source in places:
             for target in places:
                 if source is target or namespace not in (source.namespace, target.namespace):
                     continue
-                if _may(policies, "Egress", source, target, port) and _may(policies, "Ingress", target, source, port):
+                if may(policies, "Egress", source, target, port) and may(policies, "Ingress", target, source, port):
                     found.add(Edge(source.name, target.name, port))
     return found
 
 
-def _may(policies: Sequence[Object], direction: str, own: Place, other: Place, port: int) -> bool:
+def may(
+    policies: Sequence[Object], direction: Direction, own: Place, other: Place, port: int, protocol: str = "TCP"
+) -> bool:
     """Whether `own` may send to (Egress), or receive from (Ingress), `other` on the port of the receiving end."""
     if own.address:
         return True
-    of_it = [p for p in policies if _is_about(p, own) and direction in _types(p)]
+    of_it = about(policies, direction, own)
     rules = [rule for policy in of_it for rule in policy["spec"].get(direction.lower(), ())]
     peers = "to" if direction == "Egress" else "from"
-    return not of_it or any(_meets(rule.get(peers), own, other) and _opens(rule.get("ports"), port) for rule in rules)
+    return not of_it or any(
+        _meets(rule.get(peers), own, other) and _opens(rule.get("ports"), port, protocol) for rule in rules
+    )
+
+
+def about(policies: Sequence[Object], direction: Direction, place: Place) -> list[Object]:
+    """The policies of that direction that select the pod: only where there is one is anything denied."""
+    return [policy for policy in policies if _is_about(policy, place) and direction in _types(policy)]
 
 
 def _is_about(policy: Object, place: Place) -> bool:
@@ -90,10 +100,10 @@ def _inside(block: Object, address: str) -> bool:
     return at in ip_network(block["cidr"]) and not any(at in ip_network(cidr) for cidr in block.get("except", ()))
 
 
-def _opens(ports: Sequence[Object] | None, port: int) -> bool:
+def _opens(ports: Sequence[Object] | None, port: int, protocol: str) -> bool:
     def opens(entry: Object) -> bool:
         first = int(entry.get("port", port))
-        return first <= port <= int(entry.get("endPort", first))
+        return entry.get("protocol", "TCP") == protocol and first <= port <= int(entry.get("endPort", first))
 
     return not ports or any(map(opens, ports))
 
