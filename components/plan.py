@@ -75,6 +75,7 @@ def gateway(settings: Settings, routes: Sequence[Route], naming: Naming) -> Plan
         settings.images["haproxy"],
         resolver=naming.resolver(),
         called_inside=settings.webui is not None,
+        log_contents=bool(settings.monitoring and settings.monitoring.logs.contents),
     )
     around = Surroundings(
         exposure=_exposure(settings),

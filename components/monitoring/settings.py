@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from components.gateway.limits import positive
 from components.monitoring.grafana_settings import Grafana
@@ -38,6 +38,30 @@ class Retention(Value):
         return self.logs_gib * 1.2 + 1
 
 
+class LogContents(Value):
+    """Prompts and answers in the gateway's log. `reason` is why, for whoever reads the stack's file later.
+
+    They are then kept like every other line, for the retention's days, readable by everybody who may see the logs.
+    """
+
+    reason: str = Field(min_length=20, max_length=500)
+
+    @field_validator("reason")
+    @classmethod
+    def _says_something(cls, reason: str) -> str:
+        if len(set(reason.lower().split())) < 3:
+            raise ValueError(
+                "people's prompts and their answers are kept because of it: write in a sentence why, and until when"
+            )
+        return reason
+
+
+class Logs(Value):
+    """What is written of requests. Without `contents`, no prompt and no answer is in any log."""
+
+    contents: LogContents | None = None
+
+
 class Monitoring(Value):
     """Prometheus, Alertmanager, a store of logs, and what they ask: a part for everything that a stack has.
 
@@ -50,6 +74,7 @@ class Monitoring(Value):
     target: Name
     scrape_seconds: Annotated[int, BeforeValidator(positive), Field(ge=5, le=300)] = 15
     retention: Retention = Retention()
+    logs: Logs = Logs()
     objectives: Objectives = Objectives()
     receivers: dict[Name, Receiver] = Field(default_factory=dict)
     grafana: Grafana | None = Grafana()
