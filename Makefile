@@ -8,7 +8,7 @@ ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down check key secret rotate-key webui-password rotate-webui-key backup-webui restore-webui pin schema env rehearse test test-fast bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status report alert-test check key secret rotate-key webui-password rotate-webui-key backup-webui restore-webui pin schema env rehearse test test-fast bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -30,6 +30,15 @@ smoke: ## ask every model of the running stack, run its code, call its tools; ch
 
 down: ## remove everything but the weights (PURGE=1: everything)
 	@$(SET_UP) --tools -- $(OPS) down --stack $(STACK) $(if $(PURGE),--purge)
+
+status: ## how the running stack is (WATCH=1: live); exit code 1 when something is broken
+	@$(SET_UP) -- $(OPS) status --stack $(STACK) $(if $(WATCH),--watch)
+
+report: ## one HTML page about the last day, with plots (HOURS=24, FILE=path)
+	@$(SET_UP) -- $(OPS) report --stack $(STACK) $(if $(HOURS),--hours $(HOURS)) $(if $(FILE),--file $(FILE))
+
+alert-test: ## send one alert to the stack's receivers (SEVERITY=critical) and wait until they have taken it
+	@$(SET_UP) -- $(OPS) alert-test --stack $(STACK) $(if $(SEVERITY),--severity $(SEVERITY))
 
 check: ## validate STACK's settings and print them; needs neither Docker nor a cloud
 	@$(SET_UP) -- $(OPS) check --stack $(STACK)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -117,6 +117,41 @@ def restore_webui(stack: Stack = "dev", file: BackupFile = None) -> None:
     from ops.webui_backup import restore
 
     restore(stack, file, console)
+
+
+@app.command()
+def status(
+    stack: Stack = "dev", watch: Annotated[bool, typer.Option(help="look again until interrupted")] = False
+) -> None:
+    """Show how the running stack is; exit code 1 when something is broken."""
+    from ops.status.command import run
+
+    raise typer.Exit(run(stack, watch, console))
+
+
+@app.command()
+def report(
+    stack: Stack = "dev",
+    hours: Annotated[int, typer.Option(min=1, max=24 * 31, help="how far back")] = 24,
+    file: Annotated[Path | None, typer.Option(help="where to; below .slm/reports without it")] = None,
+) -> None:
+    """Write one HTML page about the last hours of the stack."""
+    from ops.report.command import run
+
+    run(stack, hours, file, console)
+
+
+@app.command("alert-test")
+def alert_test(
+    stack: Stack = "dev",
+    severity: Annotated[
+        Literal["critical", "warning", "info"], typer.Option(help="how bad it claims to be")
+    ] = "critical",
+) -> None:
+    """Send one alert to the receivers of its severity, and wait until they have taken it."""
+    from ops.alert_test import run
+
+    run(stack, severity, console)
 
 
 @app.command()

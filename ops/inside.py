@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from components.monitoring import prometheus
 from components.settings import Settings
@@ -53,7 +53,7 @@ class PrometheusContainer:
         name = Names(self._stack).container(prometheus.NAME)
         try:
             container = self._client.containers.get(name)
-            done = container.exec_run(["wget", "-q", "-T", str(SECONDS), "-O", "-", *words], demux=True)
+            done: Any = container.exec_run(["wget", "-q", "-T", str(SECONDS), "-O", "-", *words], demux=True)
         except docker.errors.NotFound:
             raise self._unreachable(f"there is no container {name}") from None
         except docker.errors.APIError as error:
