@@ -36,16 +36,33 @@ LASTS = timedelta(minutes=5)
 class Sent(Value):
     """Messages that Alertmanager has handed to receivers, by kind of receiver, since it started.
 
-    It counts by kind, not by receiver or alert: another alert that is sent in the same seconds counts as well.
+    `tried` and `failed` count tries; of one message there may be several, until it is `given_up`, by kind and reason.
+    All count by kind, not by receiver or alert: another alert that is sent in the same seconds counts as well.
     """
 
     tried: Counter[str]
     failed: Counter[str]
+    given_up: Counter[tuple[str, str]]
 
-    def delivered_since(self, before: Sent, kind: str) -> int:
-        """Messages that receivers of a kind have taken since `before`."""
-        tried, failed = self.tried[kind] - before.tried[kind], self.failed[kind] - before.failed[kind]
-        return tried - failed
+
+class Waiting(Value):
+    """What has become, since a moment, of the messages that `expected` receivers of one kind should get."""
+
+    kind: str
+    expected: int
+    taken: int
+    failed_tries: int
+    given_up: dict[str, int]
+
+    @property
+    def missing(self) -> int:
+        """Receivers that have not taken theirs."""
+        return max(0, self.expected - self.taken)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.missing <= sum(self.given_up.values())
 
 
 def run(stack: str, severity: Severity, console: Console) -> None:
@@ -79,11 +96,11 @@ def send(
     try:
         _routed(way, labels, set(asked), stack)
         console.print(f"  sent      one {severity} alert, {NAME} ({labels['engine']}); it waits for others for 10 s")
-        late = _wait(way, before, Counter(receiver.kind for receiver in asked.values()), wait, clock)
+        found = _wait(way, before, Counter(receiver.kind for receiver in asked.values()), wait, clock)
     finally:
         # Receivers that want to know when an alert ends hear of it two minutes later.
         _post(way, labels, timedelta())
-    if late:
+    if late := [one for one in found if one.missing]:
         raise _not_reached(late, asked, stack)
     for name, receiver in asked.items():
         console.print(f"  taken     by {name} ({receiver.kind}); whether a person sees it only that person can say")
@@ -96,13 +113,30 @@ def sent(way: Inside) -> Sent:
     # The library is one of the ONNX server's as well; only this command of ours reads metrics without Prometheus.
     from prometheus_client.parser import text_string_to_metric_families
 
-    counts: dict[str, Counter[str]] = {"": Counter(), "failed_": Counter()}
+    requests: dict[str, Counter[str]] = {"": Counter(), "failed_": Counter()}
+    given_up: Counter[tuple[str, str]] = Counter()
     for family in text_string_to_metric_families(way.get(f"{BASE}/metrics")):
         for sample in family.samples:
-            for infix, found in counts.items():
+            labels = sample.labels
+            for infix, found in requests.items():
                 if sample.name == f"alertmanager_notification_requests_{infix}total":
-                    found[sample.labels["integration"]] += int(sample.value)
-    return Sent(tried=counts[""], failed=counts["failed_"])
+                    found[labels["integration"]] += int(sample.value)
+            if sample.name == "alertmanager_notifications_failed_total":
+                given_up[labels["integration"], labels["reason"]] += int(sample.value)
+    return Sent(tried=requests[""], failed=requests["failed_"], given_up=given_up)
+
+
+def since(before: Sent, now: Sent, kind: str, expected: int) -> Waiting:
+    """What has become of the messages to a kind of receiver."""
+    failed = now.failed[kind] - before.failed[kind]
+    rise = {reason: now.given_up[of, reason] - before.given_up[of, reason] for of, reason in now.given_up if of == kind}
+    return Waiting(
+        kind=kind,
+        expected=expected,
+        taken=now.tried[kind] - before.tried[kind] - failed,
+        failed_tries=failed,
+        given_up={reason: count for reason, count in rise.items() if count},
+    )
 
 
 def _labels(severity: Severity) -> dict[str, str]:
@@ -136,30 +170,24 @@ def _routed(way: Inside, labels: dict[str, str], names: set[str], stack: str) ->
 
 def _wait(
     way: Inside, before: Sent, expected: Counter[str], wait: Callable[[float], object], clock: Callable[[], float]
-) -> dict[str, tuple[int, int]]:
-    """Until each kind of receiver has taken as many messages as expected.
-
-    Of those that have not in time: how many receivers are missing, and how many tries have failed.
-    """
+) -> list[Waiting]:
+    """What has become of the messages to each kind of receiver, once nothing more will, or patience ends."""
     end = clock() + PATIENCE
     while True:
         now = sent(way)
-        late = {
-            kind: (count - now.delivered_since(before, kind), now.failed[kind] - before.failed[kind])
-            for kind, count in expected.items()
-            if now.delivered_since(before, kind) < count
-        }
-        if not late or clock() >= end:
-            return late
+        found = [since(before, now, kind, count) for kind, count in expected.items()]
+        if all(one.over for one in found) or clock() >= end:
+            return found
         wait(1)
 
 
-def _not_reached(late: dict[str, tuple[int, int]], asked: dict[str, Receiver], stack: str) -> UserError:
+def _not_reached(late: list[Waiting], asked: dict[str, Receiver], stack: str) -> UserError:
     lines = []
-    for kind, (missing, failed) in late.items():
-        names = ", ".join(name for name, receiver in asked.items() if receiver.kind == kind)
-        tried = f"{failed} tries failed" if failed else "it was never tried"
-        lines.append(f"{missing} of {names} ({kind}) did not take the alert in {PATIENCE} s: {tried}")
+    for one in late:
+        names = ", ".join(name for name, receiver in asked.items() if receiver.kind == one.kind)
+        reasons = f", given up for {', '.join(one.given_up)}" if one.given_up else ""
+        tried = f"{one.failed_tries} tries failed{reasons}" if one.failed_tries else f"never tried in {PATIENCE} s"
+        lines.append(f"{one.missing} of {names} ({one.kind}) did not take the alert: {tried}")
     return UserError(
         "\n".join(lines),
         harm="real alerts would not arrive either",

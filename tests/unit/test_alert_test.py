@@ -35,7 +35,10 @@ def receivers(*names: str) -> dict[str, Receiver]:
 class Alertmanager:
     """Answers as Alertmanager does. After three seconds receivers have taken `takes` messages and refused `fails`."""
 
-    def __init__(self, takes: dict[str, int], fails: dict[str, int], routed: tuple[str, ...]) -> None:
+    def __init__(
+        self, takes: dict[str, int], fails: dict[str, int], routed: tuple[str, ...], given_up: int = 0
+    ) -> None:
+        self.given_up = given_up
         self.takes, self.fails, self.routed = takes, fails, routed
         self.alerts: list[dict[str, Any]] = []
         self.seconds = 0.0
@@ -62,6 +65,9 @@ class Alertmanager:
             kind = rest.partition('integration="')[2].partition('"')[0]
             taken, failed = (found.get(kind, 0) if happened else 0 for found in (self.takes, self.fails))
             # It had already sent some, and some of them in vain.
+            if 'reason="clientError"' in rest and self.given_up:
+                failed = self.given_up if happened and kind in self.fails else 0
+                line = f"{line.rpartition(' ')[0]} {failed}" if "notifications_failed" in name else line
             values = {
                 "alertmanager_notification_requests_total": 10 + taken + failed,
                 "alertmanager_notification_requests_failed_total": 4 + failed,
@@ -114,6 +120,13 @@ def test_what_failed_is_no_success_and_is_told() -> None:
     assert len(way.alerts) == 2, "it is ended all the same"
 
 
+def test_what_alertmanager_has_given_up_is_not_waited_for() -> None:
+    way = Alertmanager({}, {"email": 1}, ("mail",), given_up=1)
+    with pytest.raises(UserError, match="1 tries failed, given up for clientError"):
+        run(way, "mail")
+    assert way.seconds == 3
+
+
 def test_what_is_taken_after_failures_is_taken() -> None:
     assert "taken" in run(Alertmanager({"webhook": 1}, {"webhook": 3}, ("oncall",)), "oncall")
 
@@ -125,7 +138,7 @@ def test_one_of_two_of_a_kind_is_not_both() -> None:
 
 
 def test_nothing_tried_is_told_as_that() -> None:
-    with pytest.raises(UserError, match="it was never tried"):
+    with pytest.raises(UserError, match="never tried in 60 s"):
         run(Alertmanager({}, {}, ("oncall",)), "oncall")
 
 
