@@ -103,6 +103,22 @@ def rotate_webui_key(stack: Stack = "dev") -> None:
     rotate_key(stack, console)
 
 
+@app.command()
+def backup(stack: Stack = "dev", file: BackupFile = None) -> None:
+    """Save figures, logs, silences and what the web page keeps in one file."""
+    from ops.backup.command import backup as run
+
+    run(stack, file, console)
+
+
+@app.command()
+def restore(stack: Stack = "dev", file: BackupFile = None) -> None:
+    """Put a backup in place of what the stack keeps; the newest one without a file."""
+    from ops.backup.command import restore as run
+
+    run(stack, file, console)
+
+
 @app.command("backup-webui")
 def backup_webui(stack: Stack = "dev", file: BackupFile = None) -> None:
     """Save the web page's accounts, chats and files while it runs."""

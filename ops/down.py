@@ -6,7 +6,7 @@ import shutil
 
 from rich.console import Console
 
-from components.monitoring import alertmanager, collector, grafana, loki, prometheus
+from components.monitoring import alertmanager, collector, grafana, loki, node_exporter, prometheus
 from components.settings import load, load_overlay
 from components.webui.workload import VOLUME as DATA
 from ops import cluster, docker_client, recovery
@@ -20,6 +20,7 @@ KEPT = {
     loki.VOLUME: "logs",
     alertmanager.VOLUME: "silences of alerts",
     collector.VOLUME: "how far logs were read",
+    node_exporter.TEXT_VOLUME: "when backups were made",
     grafana.VOLUME: "what people made in Grafana",
 }
 """What is in volumes that are no weights, by the end of their names."""

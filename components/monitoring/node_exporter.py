@@ -7,7 +7,7 @@ container, and the file system under Docker's own files is the one that engines,
 from __future__ import annotations
 
 from components.monitoring.probe import http_probe
-from components.workload import Image, Resources, Workload
+from components.workload import Image, Resources, Volume, Workload
 
 NAME = "node-exporter"
 PORT = 9100
@@ -33,8 +33,15 @@ DISK_NAME = "/var/lib/docker"
 """What that disk is called in the figures: the folder people know it by."""
 
 
-def workload(image: Image) -> Workload:
-    """The exporter with only the collectors that are asked for."""
+TEXT_VOLUME = "node-exporter-texts"
+TEXT_FOLDER = "/texts"
+"""Figures of what happens now and then, such as a backup: whoever did it leaves a file of them here."""
+
+
+def workload(image: Image, *, texts: bool = False) -> Workload:
+    """The exporter with only the collectors that are asked for; with `texts`, also what lies in TEXT_FOLDER."""
+    kept = Volume(name=TEXT_VOLUME, path=TEXT_FOLDER, size_gib=0.01, keep=True)
+    found = (f"--collector.textfile.directory={TEXT_FOLDER}", "--collector.textfile") if texts else ()
     return Workload(
         name=NAME,
         image=image,
@@ -44,7 +51,9 @@ def workload(image: Image) -> Workload:
             "--log.level=warn",
             "--collector.disable-defaults",
             *(f"--collector.{name}" for name in COLLECTORS),
+            *found,
         ),
+        volumes=(kept,) if texts else (),
         port=PORT,
         probe=http_probe(PORT, "/"),
         resources=Resources(memory_mib=64, cpus=0.25, pids=64),

@@ -71,7 +71,7 @@ def _asked(settings: Settings, monitoring: Monitoring, naming: Naming) -> Iterat
         blackbox.workload(settings.gateway, images["blackbox"]),
         Surroundings(circles=("engines", "monitoring"), callers=(PROMETHEUS,), calls=True, advised=True),
     )
-    yield node_exporter.workload(images["node-exporter"]), inside
+    yield node_exporter.workload(images["node-exporter"], texts=True), inside
     yield (
         engine_api.workload(images["haproxy"]),
         Surroundings(circles=("engine-api",), callers=(Caller(cadvisor.NAME),), view="container-engine"),

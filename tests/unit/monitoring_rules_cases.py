@@ -358,6 +358,7 @@ DESCRIBED = (
 
 PROMETHEUS = {"job": "prometheus", "instance": "p"}
 SELF = 'job="prometheus",instance="p"'
+NODE = 'job="node",instance="h"'
 SHOP = 'job="alertmanager",instance="a"'
 LOKI = 'job="loki",instance="l"'
 SHIPPER = 'job="collector",instance="o",data_type="logs",exporter="otlphttp"'
@@ -443,6 +444,18 @@ MONITORING = (
         "LogFlood",
         one("loki_discarded_bytes_total", f'{LOKI},reason="rate_limited"', burst(MIB, 5, 25)),
         silent=8, fires=15, over=40,
+    ),
+    Case(
+        "BackupTooOld",
+        # It passes its limit at minute 30, an hour before the alert.
+        one("slm_backup_last_success_timestamp_seconds", NODE, f"{1800 - 8 * 86400}x110 6600x60"),
+        silent=85, fires=95, over=113, labels={"job": "node", "instance": "h"}, quiet=("BackupMissing",),
+    ),
+    Case(
+        "BackupMissing",
+        one("prometheus_tsdb_lowest_timestamp_seconds", SELF, f"{1800 - 8 * 86400}x170")
+        | one("slm_backup_last_success_timestamp_seconds", NODE, "_x110 6600x60"),
+        silent=85, fires=95, over=113, labels=PROMETHEUS, quiet=("BackupTooOld",),
     ),
 )  # fmt: skip
 

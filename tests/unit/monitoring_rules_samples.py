@@ -23,4 +23,5 @@ FACTS = Facts(
         WorkloadFacts(name="gateway", limit_bytes=512 * MIB, image=IMAGE),
     ),
     jobs=JOBS,
+    backed_up=True,
 )

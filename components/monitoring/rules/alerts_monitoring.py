@@ -8,9 +8,13 @@ from components.monitoring.rules.rule import Alert, Group
 STORAGE_FAILURES = ("prometheus_tsdb_wal_corruptions_total", "prometheus_tsdb_compactions_failed_total")
 
 
+LONGEST_DAYS = 8
+"""Between two backups: one a week, and a day to make up for a missed one."""
+
+
 def monitoring_alerts() -> Group:
     """Targets, Prometheus, Alertmanager, the log store and what brings logs to it."""
-    return Group(name="monitoring-alerts", rules=(*_targets(), *_prometheus(), *_alertmanager(), *_logs()))
+    return Group(name="monitoring-alerts", rules=(*_targets(), *_prometheus(), *_alertmanager(), *_logs(), *_backups()))
 
 
 def _targets() -> tuple[Alert, ...]:
@@ -147,5 +151,29 @@ def _logs() -> tuple[Alert, ...]:
             keep="5m",
             severity="warning",
             summary="More log lines come in than the store may take: {{ $value | humanize1024 }}B a second are refused",
+        ),
+    )
+
+
+def _backups() -> tuple[Alert, ...]:
+    last = 'slm_backup_last_success_timestamp_seconds{job="node"}'
+    oldest = 'prometheus_tsdb_lowest_timestamp_seconds{job="prometheus"}'
+    longest = f"> {LONGEST_DAYS} * 86400"
+    return (
+        Alert(
+            name="BackupTooOld",
+            expr=f"time() - {last} {longest}",
+            wait="1h",
+            severity="warning",
+            summary="The last backup was made {{ $value | humanizeDuration }} ago",
+        ),
+        Alert(
+            name="BackupMissing",
+            # A stack that has kept nothing for longer than this has nothing to lose yet.
+            expr=f"time() - {oldest} {longest} and on () slm:backup_expected unless on () {last}",
+            wait="1h",
+            severity="warning",
+            summary="Figures of {{ $value | humanizeDuration }} are kept, and no backup was ever made",
+            runbook="BackupTooOld",
         ),
     )

@@ -17,6 +17,8 @@ def described(facts: Facts) -> Group:
             rules.append(_constant("slm:workload_image_described", 1, label | {"image_digest": workload.image}))
     rules += [_constant("slm:job_described", 1, {"job": job}) for job in facts.jobs]
     rules.append(_constant("slm:queue_limit_seconds", facts.queue_seconds, {}))
+    if facts.backed_up:
+        rules.append(_constant("slm:backup_expected", 1, {}))
     objectives = facts.objectives
     rules.append(_constant("slm:objective_availability", objectives.availability, {}))
     rules.append(_constant("slm:objective_first_token_share", objectives.first_token_share, {}))

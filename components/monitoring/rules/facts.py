@@ -49,12 +49,14 @@ class Facts(Value):
     """A stack as the rules see it.
 
     `jobs` are the scrape jobs that must have targets. `queue_seconds` is how long the gateway lets a request wait.
+    `backed_up`: `make backup` saves what the stack keeps, and is expected to.
     """
 
     engines: tuple[EngineFacts, ...]
     workloads: tuple[WorkloadFacts, ...] = ()
     jobs: tuple[str, ...] = ()
     queue_seconds: int = Field(30, ge=1)
+    backed_up: bool = False
     objectives: Objectives = Objectives()
 
 
@@ -76,6 +78,7 @@ def facts(
         ),
         jobs=tuple(dict.fromkeys(jobs)),
         queue_seconds=settings.gateway.limits.queue_seconds,
+        backed_up=settings.targets[settings.gateway.target].kind == "docker",
         objectives=objectives or Objectives(),
     )
 
