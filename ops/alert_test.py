@@ -91,7 +91,7 @@ def send(
             harm="such alerts are shown by make status and reach nobody",
             fix=f"add one to slm:monitoring.receivers in Pulumi.{stack}.yaml, then make up STACK={stack}",
         )
-    before, labels = sent(way), _labels(severity)
+    before, labels = sent(way), _labels(severity, stack)
     _post(way, labels, LASTS)
     try:
         _routed(way, labels, set(asked), stack)
@@ -139,9 +139,9 @@ def since(before: Sent, now: Sent, kind: str, expected: int) -> Waiting:
     )
 
 
-def _labels(severity: Severity) -> dict[str, str]:
+def _labels(severity: Severity, stack: str) -> dict[str, str]:
     """Labels that no other alert has: alerts of a group that was sent before would wait for minutes."""
-    return {"alertname": NAME, "severity": severity, "engine": f"alert-test-{secrets.token_hex(4)}"}
+    return {"alertname": NAME, "severity": severity, "stack": stack, "engine": f"alert-test-{secrets.token_hex(4)}"}
 
 
 def _post(way: Inside, labels: dict[str, str], lasts: timedelta) -> None:
