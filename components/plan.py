@@ -172,6 +172,9 @@ class _Anywhere:
     def host_of(self, name: str) -> str:
         return name
 
+    def agent_host_of(self, name: str) -> str:
+        return name
+
     def addresses_of(self, scale: Scale) -> int:
         return scale.most
 

@@ -1,17 +1,19 @@
 """The shipper of logs: an OpenTelemetry collector that reads what containers wrote and hands it to Loki (pure).
 
-Docker writes each line with the labels that LOG_OPTIONS of components/targets/docker/container.py names, so nobody has
-to be asked which container a file belongs to.
+On a Docker host, Docker writes each line with the labels that LOG_OPTIONS of components/targets/docker/container.py
+names, so nobody has to be asked which container a file belongs to. On a cluster, the path of a file names its
+namespace, pod and container, and a container is called as its workload is.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
 
 from components.monitoring.probe import bash_probe
-from components.workload import FILES_DIRECTORY, File, Image, Resources, Volume, Workload
+from components.workload import FILES_DIRECTORY, File, Image, Resources, Scratch, Volume, Workload
 
 NAME = "collector"
 PORT = 8888
@@ -19,20 +21,46 @@ HEALTH_PORT = 13133
 VOLUME = "collector-data"
 DATA = "/data"
 LOGS = "/logs"
-"""Where a Docker target mounts the folder of its containers' logs (components/targets/docker/agents.py)."""
+"""Where a target mounts the folder of its containers' logs (agents.py of each target)."""
 
 MEMORY_MIB = 256
+NODE_WAITING_MIB = 32
+
+_READING: dict[str, Any] = {
+    "start_at": "beginning",
+    "poll_interval": "1s",
+    "include_file_name": False,
+    "include_file_path": True,
+    "storage": "file_storage",
+    "max_log_size": "128KiB",
+    "retry_on_failure": {"enabled": True},
+}
 
 
 def workload(loki: str, stack: str, image: Image) -> Workload:
     """The collector of a Docker host's logs, those of the stack `stack` only. `loki` is `host:port`."""
+    # How far each file was read, and lines that Loki did not take yet.
+    data = Volume(name=VOLUME, path=DATA, read_only=False, size_gib=0.5, keep=True)
+    return _workload(configuration(loki, _docker_receiver(stack)), image, volumes=(data,))
+
+
+def node_workload(loki: str, namespaces: Sequence[str], image: Image) -> Workload:
+    """The collector of a node's logs, those of pods of these namespaces only. `loki` is `host:port`.
+
+    What it remembers ends with its pod. The next one reads all files of the node again, and Loki keeps no line twice
+    that has the same time and the same text.
+    """
+    document = configuration(loki, _node_receiver(namespaces), waiting_mib=NODE_WAITING_MIB)
+    return _workload(document, image, scratch=(Scratch(path=DATA, size_mib=2 * NODE_WAITING_MIB),))
+
+
+def _workload(document: str, image: Image, **storage: Any) -> Workload:
     return Workload(
         name=NAME,
         image=image,
         args=(f"--config={FILES_DIRECTORY}/collector.yml",),
-        files=(File(name="collector.yml", content=configuration(loki, stack)),),
-        # How far each file was read, and lines that Loki did not take yet.
-        volumes=(Volume(name=VOLUME, path=DATA, read_only=False, size_gib=0.5, keep=True),),
+        files=(File(name="collector.yml", content=document),),
+        **storage,
         port=PORT,
         probe=bash_probe(HEALTH_PORT, "/"),
         resources=Resources(memory_mib=MEMORY_MIB, cpus=0.5, pids=64),
@@ -40,25 +68,25 @@ def workload(loki: str, stack: str, image: Image) -> Workload:
     )
 
 
-def configuration(loki: str, stack: str) -> str:
-    """Its configuration file."""
+def configuration(loki: str, receiver: dict[str, Any], waiting_mib: int = 64) -> str:
+    """Its configuration file. `waiting_mib` is how much may wait for Loki."""
     document: dict[str, Any] = {
         "extensions": {
             "health_check": {"endpoint": f"0.0.0.0:{HEALTH_PORT}"},
             "file_storage": {"directory": DATA, "compaction": {"on_start": True, "directory": DATA}},
         },
-        "receivers": {"file_log": _receiver(stack)},
+        "receivers": {"file_log": receiver},
         "processors": {
             "memory_limiter": {"check_interval": "2s", "limit_mib": MEMORY_MIB * 3 // 4, "spike_limit_mib": 48},
         },
         "exporters": {
             "otlp_http": {
                 "endpoint": f"http://{loki}/otlp",
-                # Lines wait on the volume while Loki is away or refuses more; the oldest of more than that are lost,
-                # and told of (otelcol_exporter_enqueue_failed_log_records).
+                # Lines wait in that directory while Loki is away or refuses more; the oldest of more than that are
+                # lost, and told of (otelcol_exporter_enqueue_failed_log_records).
                 "sending_queue": {
                     "storage": "file_storage",
-                    "queue_size": 64 * 2**20,
+                    "queue_size": waiting_mib * 2**20,
                     "sizer": "bytes",
                     "batch": {"flush_timeout": "2s", "min_size": 64 * 2**10, "max_size": 2**20},
                 },
@@ -82,18 +110,12 @@ def configuration(loki: str, stack: str) -> str:
     return yaml.safe_dump(document, sort_keys=False, width=1000)
 
 
-def _receiver(stack: str) -> dict[str, Any]:
+def _docker_receiver(stack: str) -> dict[str, Any]:
     """Reads Docker's JSON lines from where it stopped; lines of other stacks on the same host are let go at once."""
     own = f'attributes.attrs == nil or attributes.attrs["slm.stack"] != "{stack}"'
     return {
         "include": [f"{LOGS}/*/*-json.log"],
-        "start_at": "beginning",
-        "poll_interval": "1s",
-        "include_file_name": False,
-        "include_file_path": True,
-        "storage": "file_storage",
-        "max_log_size": "128KiB",
-        "retry_on_failure": {"enabled": True},
+        **_READING,
         "operators": [
             {"type": "json_parser", "parse_to": "attributes", "on_error": "drop_quiet"},
             {"type": "filter", "expr": own},
@@ -119,5 +141,23 @@ def _receiver(stack: str) -> dict[str, Any]:
             {"type": "remove", "field": "attributes.time"},
             {"type": "remove", "field": "attributes.attrs"},
             {"type": "remove", "field": 'attributes["log.file.path"]'},
+        ],
+    }
+
+
+def _node_receiver(namespaces: Sequence[str]) -> dict[str, Any]:
+    """Reads lines as container runtimes write them, put together where they were cut; other namespaces are not read.
+
+    Which pod a line is of stays beside it.
+    """
+    return {
+        "include": [f"{LOGS}/{namespace}_*/*/*.log" for namespace in namespaces],
+        **_READING,
+        "operators": [
+            {"type": "container", "format": "containerd", "max_log_size": "64KiB"},
+            {"type": "move", "from": 'resource["k8s.container.name"]', "to": 'resource["workload"]'},
+            {"type": "move", "from": 'attributes["log.iostream"]', "to": 'resource["stream"]'},
+            {"type": "remove", "field": 'attributes["log.file.path"]'},
+            {"type": "remove", "field": 'attributes["logtag"]'},
         ],
     }

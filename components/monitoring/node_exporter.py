@@ -27,9 +27,11 @@ COLLECTORS = (
 )
 
 DATA_DISK = "/etc/hosts"
-"""Docker mounts this file of each container from its own folder, so its file system is that of all of Docker's data."""
+"""Docker and kubelets mount this file of each container from their own folder, so its file system is that of all their
+data."""
 
-DISK_NAME = "/var/lib/docker"
+DOCKER_DISK = "/var/lib/docker"
+KUBELET_DISK = "/var/lib/kubelet"
 """What that disk is called in the figures: the folder people know it by."""
 
 

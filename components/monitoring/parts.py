@@ -13,11 +13,13 @@ from components.monitoring import (
     dcgm,
     engine_api,
     grafana,
+    kubelet,
     loki,
     node_exporter,
     ollama_exporter,
     prometheus,
 )
+from components.monitoring import kubernetes as on_cluster
 from components.monitoring.rules import rule_files
 from components.monitoring.scrape import Job
 from components.monitoring.settings import Monitoring
@@ -49,7 +51,7 @@ def _asked(settings: Settings, monitoring: Monitoring, naming: Naming) -> Iterat
     """What Prometheus asks and Grafana shows."""
     images = settings.images
     of_both = (PROMETHEUS, GRAFANA)
-    inside: Surroundings = Surroundings(circles=("monitoring",), callers=(PROMETHEUS,), advised=True)
+    shipper = Caller(collector.NAME, agent=on_cluster.is_cluster(settings))
     yield (
         alertmanager.workload(monitoring, images["alertmanager"]),
         Surroundings(
@@ -61,15 +63,25 @@ def _asked(settings: Settings, monitoring: Monitoring, naming: Naming) -> Iterat
     )
     yield (
         loki.workload(monitoring, images["loki"]),
-        Surroundings(circles=("monitoring",), callers=(*of_both, Caller(collector.NAME)), advised=True),
-    )
-    yield (
-        collector.workload(f"{naming.host_of(loki.NAME)}:{loki.PORT}", naming.stack, images["collector"]),
-        Surroundings(circles=("monitoring",), callers=(PROMETHEUS,), calls=True, advised=True, view="container-logs"),
+        Surroundings(circles=("monitoring",), callers=(*of_both, shipper), advised=True),
     )
     yield (
         blackbox.workload(settings.gateway, images["blackbox"]),
         Surroundings(circles=("engines", "monitoring"), callers=(PROMETHEUS,), calls=True, advised=True),
+    )
+    if urls := unmetered(settings, naming):
+        around = Surroundings(circles=("engines", "monitoring"), callers=(PROMETHEUS,), calls=True, advised=True)
+        yield ollama_exporter.workload(urls, images["ollama-exporter"]), around
+    yield from (on_cluster.parts(settings, naming) if on_cluster.is_cluster(settings) else _host(settings, naming))
+
+
+def _host(settings: Settings, naming: Naming) -> Iterator[Part]:
+    """The agents of a Docker host."""
+    images = settings.images
+    inside = Surroundings(circles=("monitoring",), callers=(PROMETHEUS,), advised=True)
+    yield (
+        collector.workload(f"{naming.host_of(loki.NAME)}:{loki.PORT}", naming.stack, images["collector"]),
+        Surroundings(circles=("monitoring",), callers=(PROMETHEUS,), calls=True, advised=True, view="container-logs"),
     )
     yield node_exporter.workload(images["node-exporter"], texts=True), inside
     yield (
@@ -82,9 +94,6 @@ def _asked(settings: Settings, monitoring: Monitoring, naming: Naming) -> Iterat
             circles=("monitoring", "engine-api"), callers=(PROMETHEUS,), calls=True, advised=True, view="control-groups"
         ),
     )
-    if urls := unmetered(settings, naming):
-        around = Surroundings(circles=("engines", "monitoring"), callers=(PROMETHEUS,), calls=True, advised=True)
-        yield ollama_exporter.workload(urls, images["ollama-exporter"]), around
     if settings.monitored_gpus and settings.has_image(dcgm.NAME):
         yield dcgm.workload(settings.monitored_gpus, images[dcgm.NAME]), inside
 
@@ -110,7 +119,13 @@ def _prometheus(
         naming.stack,
         settings.images["prometheus"],
     )
-    around = Surroundings(circles=("engines", "monitoring"), callers=(GRAFANA,), calls=True, advised=True)
+    around = Surroundings(
+        circles=("engines", "monitoring"),
+        callers=(GRAFANA,),
+        calls=True,
+        advised=True,
+        view="kubelets" if on_cluster.is_cluster(settings) else None,
+    )
     return workload, around
 
 
@@ -145,6 +160,7 @@ def reserved_names() -> frozenset[str]:
         dcgm,
         engine_api,
         grafana,
+        kubelet,
         loki,
         node_exporter,
         ollama_exporter,

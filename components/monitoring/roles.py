@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from components.targets.spec import Docker
+
 if TYPE_CHECKING:
     from components.settings import Settings
 
-ALWAYS = ("alertmanager", "blackbox", "cadvisor", "collector", "haproxy", "loki", "node-exporter", "prometheus")
+ALWAYS = ("alertmanager", "blackbox", "collector", "haproxy", "loki", "node-exporter", "prometheus")
 
 
 def required_roles(settings: Settings) -> set[str]:
@@ -15,7 +17,9 @@ def required_roles(settings: Settings) -> set[str]:
     if settings.monitoring is None:
         return set()
     unmetered = any(engine.metrics_path is None for engine in settings.hosted.values())
-    return {*ALWAYS, *(["ollama-exporter"] if unmetered else [])}
+    on_host = isinstance(settings.targets[settings.monitoring.target], Docker)
+    # On a cluster, kubelets count containers.
+    return {*ALWAYS, *(["cadvisor"] if on_host else []), *(["ollama-exporter"] if unmetered else [])}
 
 
 def optional_roles(settings: Settings) -> set[str]:
@@ -24,5 +28,5 @@ def optional_roles(settings: Settings) -> set[str]:
         return set()
     return {
         *(["grafana"] if settings.monitoring.grafana else []),
-        *(["dcgm-exporter"] if settings.monitored_gpus else []),
+        *(["dcgm-exporter"] if settings.measured_gpus else []),
     }

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
 from components.gateway import INTERNAL_PORT
 from components.gateway import NAME as GATEWAY
 from components.monitoring import (
@@ -20,77 +18,23 @@ from components.monitoring import (
     ollama_exporter,
     prometheus,
 )
+from components.monitoring import kubernetes as on_cluster
+from components.monitoring.job import Asked, Job, data_disk
 from components.targets.placement import Naming, Scale
-from components.workload import Value
 
 if TYPE_CHECKING:
     from components.settings import Settings
 
+__all__ = ["OLLAMA", "Asked", "Job", "jobs"]
+
 OLLAMA = "ollama"
 
-
-class Asked(Value):
-    """A service that a job asks. `copies`: its name stands for several addresses, each of which is asked."""
-
-    host: str
-    port: int
-    labels: dict[str, str] = Field(default_factory=dict)
-    copies: bool = False
-
-
-class Job(Value):
-    """A scrape job. `relabel` changes labels of targets, `series` those of what they answer."""
-
-    name: str
-    asked: tuple[Asked, ...]
-    path: str = "/metrics"
-    params: dict[str, list[str]] = Field(default_factory=dict)
-    relabel: tuple[dict[str, Any], ...] = ()
-    series: tuple[dict[str, Any], ...] = ()
-    every: str | None = None
-
-    def document(self) -> dict[str, Any]:
-        """As Prometheus reads it."""
-        single = [asked for asked in self.asked if not asked.copies]
-        several = [asked for asked in self.asked if asked.copies]
-        document: dict[str, Any] = {"job_name": self.name}
-        if self.every:
-            document["scrape_interval"] = self.every
-        if self.path != "/metrics":
-            document["metrics_path"] = self.path
-        if self.params:
-            document["params"] = self.params
-        if single:
-            document["static_configs"] = [_static(asked) for asked in single]
-        if several:
-            document["dns_sd_configs"] = [{"names": [a.host], "type": "A", "port": a.port} for a in several]
-        relabel = [*self.relabel, *(rule for asked in several for rule in _named(asked))]
-        if relabel:
-            document["relabel_configs"] = relabel
-        if self.series:
-            document["metric_relabel_configs"] = list(self.series)
-        return document
-
-
-def _static(asked: Asked) -> dict[str, Any]:
-    found: dict[str, Any] = {"targets": [f"{asked.host}:{asked.port}"]}
-    return found | ({"labels": asked.labels} if asked.labels else {})
-
-
-def _named(asked: Asked) -> Iterator[dict[str, Any]]:
-    """Each address that a name stands for gets the labels of what it is a copy of."""
-    for label, value in asked.labels.items():
-        yield {
-            "source_labels": ["__meta_dns_name"],
-            "regex": asked.host.replace(".", "\\."),
-            "target_label": label,
-            "replacement": value.replace("$", "$$"),
-        }
+_STORES = {prometheus.NAME: prometheus.PORT, alertmanager.NAME: alertmanager.PORT, loki.NAME: loki.PORT}
+"""The parts that are asked for nothing but their own figures; their jobs are called as they are."""
 
 
 def jobs(settings: Settings, naming: Naming, scales: dict[str, Scale]) -> tuple[Job, ...]:
     """The jobs of a stack: only those that have something to ask. `scales` are of the engines and the gateway."""
-    here = _parts(settings)
     found = [
         *_engines(settings, naming, scales),
         Job(
@@ -98,24 +42,19 @@ def jobs(settings: Settings, naming: Naming, scales: dict[str, Scale]) -> tuple[
             asked=(Asked(host=naming.host_of(GATEWAY), port=INTERNAL_PORT, copies=scales[GATEWAY].most > 1),),
         ),
         _probing(settings, naming),
-        *(Job(name=name, asked=(Asked(host=naming.host_of(part), port=port),)) for name, (part, port) in here.items()),
-        _machine(naming),
-        _containers(naming),
+        *(Job(name=name, asked=(Asked(host=naming.host_of(name), port=port),)) for name, port in _STORES.items()),
+        *(on_cluster.jobs(settings, naming) if on_cluster.is_cluster(settings) else _host(settings, naming)),
     ]
     return tuple(found)
 
 
-def _parts(settings: Settings) -> dict[str, tuple[str, int]]:
-    """The parts that are asked for nothing but their own figures, by job: name and port."""
-    found = {
-        "prometheus": (prometheus.NAME, prometheus.PORT),
-        "alertmanager": (alertmanager.NAME, alertmanager.PORT),
-        "loki": (loki.NAME, loki.PORT),
-        "collector": (collector.NAME, collector.PORT),
-    }
+def _host(settings: Settings, naming: Naming) -> Iterator[Job]:
+    """What is asked of a Docker host: its logs' shipper, the machine itself, its containers and its GPUs."""
+    yield Job(name="collector", asked=(Asked(host=naming.host_of(collector.NAME), port=collector.PORT),))
     if settings.has_image(dcgm.NAME) and settings.monitored_gpus:
-        found["dcgm"] = (dcgm.NAME, dcgm.PORT)
-    return found
+        yield Job(name="dcgm", asked=(Asked(host=naming.host_of(dcgm.NAME), port=dcgm.PORT),))
+    yield _machine(naming)
+    yield _containers(naming)
 
 
 def _engines(settings: Settings, naming: Naming, scales: dict[str, Scale]) -> Iterator[Job]:
@@ -161,24 +100,10 @@ def _through(exporter: str, label: str) -> tuple[dict[str, Any], ...]:
 
 
 def _machine(naming: Naming) -> Job:
-    """Of the file systems that the exporter sees from its container, the one that holds all of Docker's files."""
     return Job(
         name="node",
         asked=(Asked(host=naming.host_of(node_exporter.NAME), port=node_exporter.PORT),),
-        series=(
-            {
-                # Of what has no mount point, everything.
-                "source_labels": ["mountpoint"],
-                "regex": f"|{node_exporter.DATA_DISK}",
-                "action": "keep",
-            },
-            {
-                "source_labels": ["mountpoint"],
-                "regex": node_exporter.DATA_DISK,
-                "target_label": "mountpoint",
-                "replacement": node_exporter.DISK_NAME,
-            },
-        ),
+        series=data_disk(node_exporter.DOCKER_DISK),
     )
 
 

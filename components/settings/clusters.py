@@ -10,6 +10,7 @@ from components.engines import External
 from components.engines.base import EngineBase
 from components.engines.external import HOST_GATEWAY
 from components.model_sources import PathSource
+from components.monitoring.roles import optional_roles, required_roles
 from components.settings.image_rules import SOME_IMAGE
 from components.settings.problems import Problem, path_of
 from components.targets.kubernetes.names import is_loopback
@@ -17,6 +18,7 @@ from components.targets.spec import Aks, Docker, Kubernetes, Pool
 from components.targets.spec.kubernetes import ClusterPool
 
 if TYPE_CHECKING:
+    from components.monitoring.settings import Monitoring
     from components.settings.model import Settings
 
 SERVICE_VARIABLES = ("vllm", "ollama")
@@ -174,6 +176,26 @@ def _way_in(settings: Settings) -> Iterator[Problem]:
         yield Problem(path_of(("webui", "sign_up")), harm, "remove sign_up and let the administrator add people")
 
 
+def watched(settings: Settings, monitoring: Monitoring) -> Iterator[Problem]:
+    """What monitoring must say differently on a cluster, whose target is known."""
+    target, pages, here = settings.targets[monitoring.target], monitoring.grafana, "monitoring"
+    if isinstance(target, Docker):
+        return
+    if isinstance(target, Aks):
+        harm = "AKS' network policies (Cilium) name no nodes, so that nothing in a pod may ask kubelets for figures"
+        yield Problem(path_of((here,)), harm, "remove it; Azure's own monitoring of the cluster is not built yet")
+    if pages is None:
+        return
+    if pages.bind != LOOPBACK:
+        harm = f"{pages.bind} is an address of one machine, and the cluster decides which node it runs on"
+        fix = "remove it; exposure of the target says who may call"
+        yield Problem(path_of((here, "grafana", "bind")), harm, fix)
+    if target.exposure != "none" and (pages.tls is None or pages.url is None):
+        harm = f"exposure {target.exposure}: other machines reach its pages, and passwords could be read on the way"
+        fix = "TLS is required: tls with certificate and key, and url; or grafana: null"
+        yield Problem(path_of((here, "grafana", "tls")), harm, fix)
+
+
 def foreign_images(settings: Settings) -> Iterator[str]:
     """One sentence for each image that a cluster cannot pull, because only this machine's Docker engine has it."""
     on_clusters = {t for t, spec in settings.targets.items() if not isinstance(spec, Docker)}
@@ -185,6 +207,8 @@ def foreign_images(settings: Settings) -> Iterator[str]:
         roles.add(settings.gateway.kind)
     if settings.webui and settings.webui.target in on_clusters:
         roles.add("webui")
+    if settings.monitoring and settings.monitoring.target in on_clusters:
+        roles |= required_roles(settings) | optional_roles(settings)
     for role in sorted(roles):
         if settings.images.get(role, "").startswith("sha256:"):
             yield (

@@ -11,10 +11,9 @@ from pydantic import ValidationError
 from components.catalog import catalog
 from components.engines.base import EngineBase
 from components.monitoring.parts import reserved_names
-from components.settings.clusters import clusters
+from components.settings.clusters import clusters, watched
 from components.settings.image_rules import SOME_IMAGE, image_problem
 from components.settings.problems import Problem, path_of, unknown
-from components.targets.spec import Docker
 
 if TYPE_CHECKING:
     from components.settings.model import Settings
@@ -114,9 +113,8 @@ def _monitoring(settings: Settings) -> Iterator[Problem]:
     if own.target != settings.gateway.target:
         harm = f"it asks engines and gateway by name, and they are on target '{settings.gateway.target}'"
         yield Problem(path_of((here, "target")), harm, f"set target: {settings.gateway.target}")
-    elif not isinstance(settings.targets[own.target], Docker):
-        harm = "monitoring of a cluster is not built yet"
-        yield Problem(path_of((here,)), harm, "remove it; the cluster's own monitoring can ask engines and gateway")
+    else:
+        yield from watched(settings, own)
     for name in reserved_names() & settings.engines.keys():
         yield Problem(path_of(("engines", name)), "a part of monitoring is called so already", "choose another name")
     if own.grafana:

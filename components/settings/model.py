@@ -174,6 +174,11 @@ class Settings(Value):
         target = self.targets[self.monitoring.target] if self.monitoring else None
         return target.gpus if isinstance(target, Docker) else 0
 
+    @property
+    def measured_gpus(self) -> int:
+        """GPUs of the machines that monitoring is on."""
+        return self.targets[self.monitoring.target].gpus if self.monitoring else 0
+
     def chat_models(self) -> list[str]:
         """The names under which models that can hold a conversation are served, in the order of the engines."""
         named = [(name, engine) for name, engine in self.engines.items() if ("POST", CHAT) in engine.paths]

@@ -13,9 +13,17 @@ from components.workload import Workload
 if TYPE_CHECKING:
     import pulumi
 
-View = Literal["container-engine", "container-logs", "control-groups"]
+View = Literal["container-engine", "container-logs", "control-groups", "gpu-users", "own-kubelet", "kubelets"]
 """What an agent of monitoring may see of the machine it runs on: the container engine's own interface, what containers
-wrote, what the kernel counts of them. Each is an exception from the controls, listed by the target that grants it."""
+wrote, what the kernel counts of them, which containers use its GPUs; on a cluster also its own node's kubelet, which it
+only leads to, and what kubelets say of containers. Each is an exception from the controls, listed by the target that
+grants it."""
+
+Each = Literal["machine", "gpu-machine"]
+"""Of which machines each one runs a copy."""
+
+AGENT_VIEWS: frozenset[View] = frozenset({"container-logs", "gpu-users"})
+"""What needs paths of a cluster's nodes: who has such a view lives apart from the stack (control 41)."""
 
 Circle = Literal["engines", "monitoring", "engine-api"]
 """Who meets whom where a target has networks instead of policies: the engines and the gateway; the parts of monitoring;
@@ -40,10 +48,14 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Caller:
-    """A workload of the stack that opens connections to this one, on `port` (its own without one)."""
+    """A workload of the stack that opens connections to this one, on `port` (its own without one).
+
+    `agent`: it has rights over its machine, so a target that has a place apart for such has put it there.
+    """
 
     name: str
     port: int | None = None
+    agent: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +108,7 @@ class Surroundings:
     `advised`: what it needs is a guess here, so that an autoscaler that measures it is asked for its advice.
     `circles` is where it is: in none, it meets only other exposed workloads, and so reaches the gateway and no engine.
     Outside the engines' circle, who has no way out asks no name server outside.
-    `view` is what it may see of its machine.
+    `view` is what it may see of its machine. `on_each`: a copy of it runs on every such machine of the target.
     """
 
     exposure: Exposure | None = None
@@ -109,6 +121,12 @@ class Surroundings:
     other_gpus: int = 0
     advised: bool = False
     view: View | None = None
+    on_each: Each | None = None
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether it lives apart, because of what it sees of its machine."""
+        return self.view in AGENT_VIEWS
 
 
 @dataclass(frozen=True)
@@ -134,6 +152,9 @@ class Naming(Protocol):
 
     def host_of(self, name: str) -> str:
         """The name under which the other workloads reach the workload `name`."""
+
+    def agent_host_of(self, name: str) -> str:
+        """The same of an agent that lives apart, because of what it sees of its machine."""
 
     def addresses_of(self, scale: Scale) -> int:
         """How many addresses the name of a workload of this scale can stand for at once."""

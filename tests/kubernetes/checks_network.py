@@ -42,9 +42,11 @@ def expected(stack: str) -> frozenset[Edge]:
 
 
 def own_pods(subject: Subject) -> dict[str, Pod]:
-    """The pods of the stack itself."""
-    namespace = subject.stack.site.namespace
-    return {pod.workload: Pod.of(pod.template["metadata"]["labels"], namespace) for pod in subject.pods()}
+    """The pods of the stack itself, where they are."""
+    return {
+        pod.workload: Pod.of(pod.template["metadata"]["labels"], pod.controller["metadata"]["namespace"])
+        for pod in subject.pods()
+    }
 
 
 def others(subject: Subject) -> dict[str, Peer]:
@@ -58,6 +60,8 @@ def others(subject: Subject) -> dict[str, Peer]:
         "impostor": Pod("default", own_pods(subject)["gateway"].labels),
         "impostor-keda": Pod.of(keda, "default"),
     }
+    if collector := own_pods(subject).get("collector"):
+        pods["impostor-collector"] = Pod("default", collector.labels)
     return {**ADDRESSES, **pods}
 
 

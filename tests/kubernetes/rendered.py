@@ -21,7 +21,7 @@ from components.targets.aks.names import Names as AksNames
 from components.targets.aks.site import site_of as aks_site
 from components.targets.aks.storage import storage_classes
 from components.targets.kubernetes.described import site_of as kubernetes_site
-from components.targets.kubernetes.names import Manifest, Names
+from components.targets.kubernetes.names import AGENTS, INSTANCE_LABEL, Manifest, Names
 from components.targets.kubernetes.site import ClusterSite
 from components.targets.spec import Aks, Kubernetes
 from components.workload import Volume, Workload
@@ -32,8 +32,16 @@ GPU_POOL = {"gpus": 1, "max_nodes": 3, "taints": [{"key": "sku", "value": "gpu"}
 CLUSTER = {"kind": "kubernetes", "kubeconfig": "~/.kube/config"}
 ENGINE = {"target": "laptop", "model": "qwen2.5-coder-0.5b-instruct"}
 GPU_IMAGE = "docker.io/vllm/vllm-openai:v0.33.0@sha256:" + "e" * 64
-AGENTS = "-node-agents"
-"""How the namespace ends that programs of the nodes are in."""
+MONITORING = {
+    role: f"docker.io/slm/{role}:1@sha256:{'c' * 64}" for role in ("collector", "ollama-exporter", "dcgm-exporter")
+}
+"""Images of monitoring that nobody publishes, or whose digest was not read anywhere."""
+
+WATCHED = {
+    "target": "laptop",
+    "receivers": {"ops": {"kind": "webhook", "url": "http://198.51.100.7:8080/in"}},
+    "grafana": {"tls": {"certificate": "cert", "key": "cert-key"}, "url": "https://watch.example.org"},
+}
 
 TLS = {"certificate": "cert", "key": "cert-key"}
 CALLERS = "203.0.113.0/24"
@@ -54,6 +62,15 @@ class Stack:
     def all(self) -> list[Manifest]:
         """Every object, as copies that a test may break."""
         return copy.deepcopy([*self.cluster, *self.objects])
+
+    @property
+    def namespaces(self) -> tuple[str, str]:
+        """Its own, and that of the nodes' agents."""
+        return self.site.namespace, self.site.namespace + AGENTS
+
+    def owns(self, manifest: Manifest) -> bool:
+        """Whether an object is the stack's own, and not one that the cluster was given for it."""
+        return INSTANCE_LABEL in manifest["metadata"].get("labels", {})
 
     @property
     def workloads(self) -> dict[str, Workload]:
@@ -93,8 +110,7 @@ def _prod() -> Stack:
 def on_cluster(name: str) -> dict[str, Any]:
     """What is laid over the committed stack `dev` to have one of the stacks on a cluster that exists already."""
     kinds = {"cpu-vllm": "vllm", "llamacpp": "llamacpp", "onnx": "onnx"}
-    # A cluster has no monitoring of ours yet.
-    bare = {"monitoring": None, "images": images()}
+    bare = {"monitoring": WATCHED, "images": images(**MONITORING)}
     if name == "engines":
         # All four engines and the chat page on a small cluster without load balancer, vault, GPUs or KEDA.
         engines = {key: {**ENGINE, "kind": kind, "served_model_name": key} for key, kind in kinds.items()}
@@ -123,7 +139,7 @@ def on_cluster(name: str) -> dict[str, Any]:
         "engines": engines,
         "gateway": {"replicas": 3, "port": 443, "hosts": ["slm.example.org"], "tls": TLS},
         "webui": {"target": "laptop", "url": "https://chat.example.org", "tls": TLS},
-        "images": images(vllm=GPU_IMAGE),
+        "images": images(vllm=GPU_IMAGE, **MONITORING),
     }
 
 

@@ -15,7 +15,7 @@ from components.monitoring.parts import reserved_names
 from components.plan import monitoring_mib
 from components.targets.placement import Caller
 from tests.unit.monitoring_samples import described, planned
-from tests.unit.settings_base import load_changed
+from tests.unit.settings_base import DIGEST, load_changed
 
 pytestmark = pytest.mark.unit
 
@@ -169,7 +169,7 @@ def test_without_receivers_alerts_stay_where_people_look(tmp_path: Path) -> None
 
 
 def test_the_collector_reads_lines_of_its_own_stack_alone() -> None:
-    document = yaml.safe_load(collector.configuration("loki:3100", "dev"))
+    document = file_of(collector.workload("loki:3100", "dev", DIGEST), "collector.yml")
     operators = document["receivers"]["file_log"]["operators"]
     [chosen] = [operator for operator in operators if operator["type"] == "filter"]
     assert 'attributes.attrs["slm.stack"] != "dev"' in chosen["expr"]

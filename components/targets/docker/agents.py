@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from re import fullmatch
 
-from components.targets.placement import View
+from components.targets.placement import UnsupportedError, View
 from components.targets.spec import Docker
 from components.workload import Workload
 
@@ -106,6 +106,8 @@ def binds(view: View | None, spec: Docker) -> list[Bind]:
             return [Bind("/sys/fs/cgroup", "/sys/fs/cgroup"), Bind(layers, layers)]
         case None:
             return []
+        case "gpu-users" | "own-kubelet" | "kubelets":
+            raise UnsupportedError(f"a Docker host has no {view} to show — run it on a cluster")
 
 
 def may_see(view: str | None, path: str) -> bool:

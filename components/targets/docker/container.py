@@ -62,6 +62,10 @@ class Names:
         """Docker's name server knows a container by its workload's name."""
         return name
 
+    def agent_host_of(self, name: str) -> str:
+        """A Docker host has no place apart: agents have the same kind of names."""
+        return self.host_of(name)
+
     def addresses_of(self, scale: Scale) -> int:
         """One container for one workload."""
         return 1

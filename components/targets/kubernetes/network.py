@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+from components.targets.kubernetes.agents import view_egress
 from components.targets.kubernetes.names import NAME_LABEL, Manifest, Names
 from components.targets.kubernetes.pod import DNS_LABEL
+from components.targets.kubernetes.site import PRIVATE
 from components.targets.kubernetes.storage import SKIP_AWAIT
 from components.targets.placement import Exposure, Outside, Surroundings, UnsupportedError
 from components.workload import Workload
-
-PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-"""Where networks of sites and clusters are. Their own machines are no business of a pod that may reach the internet."""
 
 LOCAL = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32", "192.0.0.192/32")
 """Where a node's own services answer, among them the metadata services of clouds (169.254.169.254, Azure's
@@ -56,13 +55,14 @@ def policies(workload: Workload, around: Surroundings, names: Names) -> list[Man
         }
         found.append(_policy(names, f"to-{workload.name}", workload.name, spec))
     for caller in around.callers:
+        theirs = names.of(agent=caller.agent)
         spec = {
             "podSelector": {"matchLabels": names.selector(caller.name)},
             "policyTypes": ["Egress"],
-            "egress": [{"to": [_pods(names, workload.name)], "ports": _ports(caller.port or workload.port)}],
+            "egress": [{"to": [_pods(names, workload.name, theirs)], "ports": _ports(caller.port or workload.port)}],
         }
-        found.append(_policy(names, f"from-{caller.name}-to-{workload.name}", workload.name, spec))
-    if egress := _egress(workload, around, names):
+        found.append(_policy(theirs, f"from-{caller.name}-to-{workload.name}", workload.name, spec))
+    if egress := [*view_egress(around.view, names), *_egress(workload, around, names)]:
         spec = {
             "podSelector": {"matchLabels": names.selector(workload.name)},
             "policyTypes": ["Egress"],
@@ -73,10 +73,11 @@ def policies(workload: Workload, around: Surroundings, names: Names) -> list[Man
 
 
 def _ingress(workload: Workload, around: Surroundings, names: Names) -> list[Manifest]:
-    rules = [
-        {"from": [_pods(names, caller.name)], "ports": _ports(caller.port or workload.port)}
-        for caller in around.callers
-    ]
+    rules = []
+    for caller in around.callers:
+        theirs = names.of(agent=caller.agent)
+        ports = _ports(caller.port or workload.port)
+        rules.append({"from": [_pods(theirs, caller.name, names)], "ports": ports})
     if around.exposure and names.site.exposure != "none":
         blocks = [{"ipBlock": {"cidr": cidr}} for cidr in allowed_sources(names)]
         rules.append({"from": blocks, "ports": _ports(workload.port)})
@@ -178,8 +179,12 @@ def _service_port(name: str, port: int, target: int) -> Manifest:
     return {"name": name, "port": port, "targetPort": target, "protocol": "TCP"}
 
 
-def _pods(names: Names, workload: str) -> Manifest:
-    return {"podSelector": {"matchLabels": names.selector(workload)}}
+def _pods(names: Names, workload: str, seen_from: Names) -> Manifest:
+    """Pods of a workload where `names` are, as a policy where `seen_from` is calls them."""
+    pods: Manifest = {"podSelector": {"matchLabels": names.selector(workload)}}
+    if names.namespace == seen_from.namespace:
+        return pods
+    return {**pods, "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.namespace}}}
 
 
 def _ports(port: int | None) -> list[Manifest]:

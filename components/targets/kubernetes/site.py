@@ -15,6 +15,10 @@ Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
 Exposed = Literal["none", "internal", "public"]
 
 
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+"""Where networks of sites and clusters are."""
+
+
 class Taint(Value):
     """What keeps other pods off a node; a pod placed there tolerates exactly it."""
 
@@ -79,7 +83,8 @@ class ClusterSite(Value):
     it must be a disk, since a database does not survive a file share's locks. Without a class, the cluster's default.
     `keep_volumes`: what a workload wants kept survives a teardown, and with it the namespace.
     `keda_namespace` is where KEDA runs, None where there is none; `vertical_pod_autoscaler` whether there is one, whose
-    recommendations are then asked for. `cluster_domain` ends the names of its services.
+    recommendations are then asked for. `node_ranges` are where its nodes' own addresses are, for monitoring to ask
+    their kubelets. `cluster_domain` ends the names of its services.
     """
 
     namespace: Name
@@ -96,5 +101,6 @@ class ClusterSite(Value):
     vault: Vault | None = None
     keda_namespace: str | None = None
     vertical_pod_autoscaler: bool = False
+    node_ranges: tuple[str, ...] = PRIVATE
     cluster_domain: str = Field("cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
     pod_security_version: str = Field("v1.34", pattern=r"^v1\.[0-9]+$")
