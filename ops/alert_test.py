@@ -186,7 +186,7 @@ def _not_reached(late: list[Waiting], asked: dict[str, Receiver], stack: str) ->
     for one in late:
         names = ", ".join(name for name, receiver in asked.items() if receiver.kind == one.kind)
         reasons = f", given up for {', '.join(one.given_up)}" if one.given_up else ""
-        tried = f"{one.failed_tries} tries failed{reasons}" if one.failed_tries else f"never tried in {PATIENCE} s"
+        tried = f"failed tries: {one.failed_tries}{reasons}" if one.failed_tries else f"never tried in {PATIENCE} s"
         lines.append(f"{one.missing} of {names} ({one.kind}) did not take the alert: {tried}")
     return UserError(
         "\n".join(lines),

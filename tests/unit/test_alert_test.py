@@ -112,7 +112,7 @@ def test_the_alert_is_a_real_one_of_its_own_and_is_ended() -> None:
 
 def test_what_failed_is_no_success_and_is_told() -> None:
     way = Alertmanager({"email": 1}, {"webhook": 6}, ("oncall", "mail"))
-    with pytest.raises(UserError, match="6 tries failed") as error:
+    with pytest.raises(UserError, match="failed tries: 6") as error:
         run(way, "oncall", "mail")
     assert "oncall (webhook)" in error.value.what
     assert "mail" not in error.value.what
@@ -122,7 +122,7 @@ def test_what_failed_is_no_success_and_is_told() -> None:
 
 def test_what_alertmanager_has_given_up_is_not_waited_for() -> None:
     way = Alertmanager({}, {"email": 1}, ("mail",), given_up=1)
-    with pytest.raises(UserError, match="1 tries failed, given up for clientError"):
+    with pytest.raises(UserError, match="failed tries: 1, given up for clientError"):
         run(way, "mail")
     assert way.seconds == 3
 
