@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, Any, Protocol
 from components.monitoring import prometheus
 from components.settings import Settings
 from components.targets.docker.container import Names
-from components.targets.spec import Docker
+from components.targets.spec import Docker, Kubernetes
 from ops import docker_client
 from ops.errors import UserError
+from ops.inside_pod import NoAnswer, PrometheusPod
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
 SECONDS = 20
 """How long one question may take."""
+
+
+class Runs(Protocol):
+    """A place where programs of Prometheus's image run."""
+
+    def run(self, command: list[str], seconds: float) -> tuple[int, str, str]:
+        """Exit code, output and errors of a command that takes at most `seconds`. Raises ops.inside_pod.NoAnswer."""
 
 
 class Unreachable(UserError):
@@ -32,14 +40,11 @@ class Inside(Protocol):
         """What is answered to a JSON document."""
 
 
-class PrometheusContainer:
-    """The container of Prometheus, which meets every part of monitoring; its image has wget for its own probe.
+class Wget:
+    """Asks by a program of Prometheus's own image: its probe uses wget as well. Prometheus meets every other part."""
 
-    It is looked up anew for each question: a deployment may have replaced it meanwhile.
-    """
-
-    def __init__(self, client: DockerClient, stack: str) -> None:
-        self._client, self._stack = client, stack
+    def __init__(self, prometheus: Runs, stack: str) -> None:
+        self._prometheus, self._stack = prometheus, stack
 
     def get(self, url: str) -> str:
         return self._wget(url)
@@ -48,21 +53,15 @@ class PrometheusContainer:
         return self._wget("--header", "Content-Type: application/json", "--post-data", body, url)
 
     def _wget(self, *words: str) -> str:
-        import docker.errors
-
-        name = Names(self._stack).container(prometheus.NAME)
         try:
-            container = self._client.containers.get(name)
-            done: Any = container.exec_run(["wget", "-q", "-T", str(SECONDS), "-O", "-", *words], demux=True)
-        except docker.errors.NotFound:
-            raise self._unreachable(f"there is no container {name}") from None
-        except docker.errors.APIError as error:
-            raise self._unreachable(f"{name} cannot be asked: {error.explanation or error}") from None
-        answer, said = done.output
-        if done.exit_code != 0:
-            what = (said or b"").decode(errors="replace").strip().rpartition("\n")[2] or f"exit code {done.exit_code}"
-            raise self._unreachable(f"{words[-1].partition('?')[0]} does not answer {name}: {what}")
-        return (answer or b"").decode()
+            command = ["wget", "-q", "-T", str(SECONDS), "-O", "-", *words]
+            code, answer, said = self._prometheus.run(command, SECONDS + 10)
+        except NoAnswer as why:
+            raise self._unreachable(str(why)) from None
+        if code != 0:
+            what = said.strip().rpartition("\n")[2] or f"exit code {code}"
+            raise self._unreachable(f"{words[-1].partition('?')[0]} is not to be had in Prometheus's container: {what}")
+        return answer
 
     def _unreachable(self, why: str) -> Unreachable:
         return Unreachable(
@@ -72,8 +71,32 @@ class PrometheusContainer:
         )
 
 
+class PrometheusContainer:
+    """The container of Prometheus on a Docker engine.
+
+    It is looked up anew for each question: a deployment may have replaced it meanwhile.
+    """
+
+    def __init__(self, client: DockerClient, stack: str) -> None:
+        self._client, self._stack = client, stack
+
+    def run(self, command: list[str], seconds: float) -> tuple[int, str, str]:
+        """As `Runs` says; the engine's client has a time limit of its own."""
+        import docker.errors
+
+        name = Names(self._stack).container(prometheus.NAME)
+        try:
+            done: Any = self._client.containers.get(name).exec_run(command, demux=True)
+        except docker.errors.NotFound:
+            raise NoAnswer(f"there is no container {name}") from None
+        except docker.errors.APIError as error:
+            raise NoAnswer(f"{name} cannot be asked: {error.explanation or error}") from None
+        answer, said = ((part or b"").decode(errors="replace") for part in done.output)
+        return done.exit_code, answer, said
+
+
 def of(settings: Settings, stack: str) -> Inside:
-    """The way into the stack's monitoring. Raises UserError for a stack without, and where there is no way yet."""
+    """The way into the stack's monitoring. Raises UserError for a stack without, and where there is no way."""
     if settings.monitoring is None:
         raise UserError(
             f"stack '{stack}' has no monitoring, so nobody knows how it is",
@@ -81,10 +104,12 @@ def of(settings: Settings, stack: str) -> Inside:
             fix=f"add slm:monitoring: with a target to Pulumi.{stack}.yaml, then make up STACK={stack}",
         )
     target = settings.targets[settings.monitoring.target]
-    if not isinstance(target, Docker):
-        raise UserError(
-            f"monitoring on target '{settings.monitoring.target}' ({target.kind}) cannot be asked from here yet",
-            harm="this command knows the way into a Docker engine only",
-            fix="kubectl port-forward to the service of Prometheus shows the same figures",
-        )
-    return PrometheusContainer(docker_client.of(settings), stack)
+    if isinstance(target, Docker):
+        return Wget(PrometheusContainer(docker_client.of(settings), stack), stack)
+    if isinstance(target, Kubernetes):
+        return Wget(PrometheusPod(target, stack), stack)
+    raise UserError(
+        f"monitoring on target '{settings.monitoring.target}' ({target.kind}) cannot be asked from here yet",
+        harm="this command knows the way into a Docker engine, and into a cluster by a kubeconfig file",
+        fix="kubectl port-forward to the service of Prometheus shows the same figures",
+    )

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,9 +16,11 @@ import pytest
 from rich.console import Console
 
 from components.monitoring.rules import alerts
+from components.targets.spec import Kubernetes
 from ops import inside
 from ops.errors import UserError
-from ops.inside import PrometheusContainer, Unreachable
+from ops.inside import PrometheusContainer, Unreachable, Wget
+from ops.inside_pod import PrometheusPod
 from ops.prometheus import Prometheus
 from ops.status import command
 from ops.status.state import ENGINE_SERIES, FIGURES, Status, cost_query, state
@@ -226,9 +230,9 @@ class Client:
         return self.done
 
 
-def container(client: Client) -> PrometheusContainer:
+def container(client: Client) -> Wget:
     made: Any = client
-    return PrometheusContainer(made, "dev")
+    return Wget(PrometheusContainer(made, "dev"), "dev")
 
 
 def test_it_asks_with_the_program_that_the_probe_uses() -> None:
@@ -248,7 +252,7 @@ def test_it_asks_with_the_program_that_the_probe_uses() -> None:
         (
             Client(1, None, b"wget: can't connect\nwget: refused"),
             None,
-            "does not answer slm-dev-prometheus: wget: refused",
+            "not to be had in Prometheus's container: wget: refused",
         ),
         (Client(1, b"", None), None, "exit code 1"),
         (Client(0, b"<html>"), None, "not JSON"),
@@ -268,3 +272,83 @@ def test_the_status_as_data_has_its_problems() -> None:
     stack.set("slm:up", 0)
     assert status_of(stack).model_dump()["problems"] == status_of(stack).problems
     assert QWEN["engine"] in status_of(stack).problems[0]
+
+
+class Running:
+    """A command in a pod that has ended, as the cluster's client gives it; `open_`: one that has not."""
+
+    def __init__(self, code: int, out: str, err: str, *, open_: bool) -> None:
+        self.returncode, self.out, self.err, self.open_ = code, out, err, open_
+        self.sock = SimpleNamespace(sock=SimpleNamespace(close=lambda: None))
+
+    def run_forever(self, timeout: float) -> None:
+        assert timeout > inside.SECONDS
+
+    def is_open(self) -> bool:
+        return self.open_
+
+    def read_stdout(self) -> str:
+        return self.out
+
+    def read_stderr(self) -> str:
+        return self.err
+
+
+def pod(monkeypatch: pytest.MonkeyPatch, running: Running, *pods: tuple[str, str | None]) -> tuple[Wget, list[Any]]:
+    """A way into a cluster that has these pods of Prometheus (name, time of deletion), and what it is asked."""
+    asked: list[Any] = []
+
+    class Core:
+        connect_get_namespaced_pod_exec = "exec"
+
+        def __init__(self, _api: object) -> None:
+            pass
+
+        def list_namespaced_pod(self, namespace: str, **chosen: Any) -> Any:
+            asked.append((namespace, chosen["label_selector"]))
+            found = [SimpleNamespace(metadata=SimpleNamespace(name=n, deletion_timestamp=at)) for n, at in pods]
+            return SimpleNamespace(items=found)
+
+    def stream(what: str, name: str, namespace: str, **more: Any) -> Running:
+        asked.append((what, name, namespace, more["container"], more["command"]))
+        return running
+
+    @contextmanager
+    def connected(*_: object) -> Iterator[Any]:
+        yield SimpleNamespace(configuration=SimpleNamespace(retries=None))
+
+    monkeypatch.setattr("kubernetes.config.new_client_from_config", connected)
+    monkeypatch.setattr("kubernetes.client.CoreV1Api", Core)
+    monkeypatch.setattr("kubernetes.stream.stream", stream)
+    return Wget(PrometheusPod(Kubernetes(kubeconfig="/kubeconfig", namespace="own"), "dev"), "dev"), asked
+
+
+def test_on_a_cluster_it_asks_in_the_pod_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = '{"status":"success","data":{"alerts":[]}}'
+    way, asked = pod(monkeypatch, Running(0, answer, "", open_=False), ("goes", "2026-11-26"), ("stays", None))
+    assert Prometheus(way).alerts() == []
+    assert asked[0] == ("own", "app.kubernetes.io/name=prometheus,app.kubernetes.io/instance=dev")
+    assert asked[1][:4] == ("exec", "stays", "own", "prometheus")
+    assert asked[1][4][-1] == "http://127.0.0.1:9090/api/v1/alerts"
+
+
+@pytest.mark.parametrize(
+    ("running", "pods", "said"),
+    [
+        (Running(0, "", "", open_=False), (), "no pod app.kubernetes.io/name=prometheus"),
+        (Running(0, "", "", open_=True), (("one", None),), "no answer within"),
+        (Running(1, "", "wget: refused", open_=False), (("one", None),), "wget: refused"),
+    ],
+)
+def test_on_a_cluster_that_does_not_answer_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, running: Running, pods: tuple[tuple[str, None], ...], said: str
+) -> None:
+    way, _ = pod(monkeypatch, running, *pods)
+    with pytest.raises(Unreachable, match=re.escape(said)):
+        Prometheus(way).alerts()
+
+
+def test_a_cluster_that_cannot_be_reached_is_said_without_a_traceback(tmp_path: Path) -> None:
+    way = Wget(PrometheusPod(Kubernetes(kubeconfig=str(tmp_path / "none"), namespace="own"), "dev"), "dev")
+    with pytest.raises(Unreachable, match="cluster cannot be asked"):
+        Prometheus(way).alerts()
