@@ -8,7 +8,7 @@ ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test check key secret rotate-key webui-password rotate-webui-key backup restore backup-webui restore-webui pin schema env rehearse test test-fast bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status report alert-test check key secret rotate-key webui-password rotate-webui-key backup restore drill backup-webui restore-webui pin schema env rehearse test test-fast bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -63,6 +63,9 @@ backup: ## save figures, logs, silences, accounts and chats in one file (FILE=pa
 
 restore: ## put a backup in place; what is there is saved first (FILE=path; the newest without it)
 	@$(SET_UP) --tools -- $(OPS) restore --stack $(STACK) $(if $(FILE),--file $(FILE))
+
+drill: ## cause faults in the running STACK and see which alert each raises (ONLY=kill,freeze)
+	@$(SET_UP) --tools -- $(OPS) drill --stack $(STACK) $(if $(ONLY),--only $(ONLY))
 
 backup-webui: ## save the web page's accounts and chats (FILE=path)
 	@$(SET_UP) --tools -- $(OPS) backup-webui --stack $(STACK) $(if $(FILE),--file $(FILE))

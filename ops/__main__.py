@@ -119,6 +119,16 @@ def restore(stack: Stack = "dev", file: BackupFile = None) -> None:
     run(stack, file, console)
 
 
+@app.command()
+def drill(
+    stack: Stack = "dev", only: Annotated[str, typer.Option(help="names of drills with commas; all without it")] = ""
+) -> None:
+    """Cause faults in the running stack and see which alert each raises; exit code 1 when one did not hold."""
+    from ops.drill.command import run
+
+    raise typer.Exit(run(stack, only, console))
+
+
 @app.command("backup-webui")
 def backup_webui(stack: Stack = "dev", file: BackupFile = None) -> None:
     """Save the web page's accounts, chats and files while it runs."""
