@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 LINE_BYTES = 4096
 CONTENTS_LINE_BYTES = 65535
 """The longest line HAProxy can write. Docker cuts it into pieces, which the collector joins again."""
@@ -37,6 +39,9 @@ _FIELDS = (
 _CONTENTS = ('"prompt":"%[var(txn.prompt),json(utf8s)]"', '"answer":"%[var(txn.answer),json(utf8s)]"')
 
 
+_UNSET = re.compile(r"%\[var\(txn\.\w+,null\)\]")
+
+
 def log_format(*, contents: bool) -> str:
     """The line in HAProxy's log format. With `contents` it also has the request's body and that of a whole answer.
 
@@ -44,6 +49,11 @@ def log_format(*, contents: bool) -> str:
     them, the time to the first token of streamed ones.
     """
     return "{" + ",".join((*_FIELDS, *(_CONTENTS if contents else ()))) + "}"
+
+
+def error_log_format() -> str:
+    """The line about what never became a request. It has no variables then, and not even their defaults."""
+    return _UNSET.sub("null", log_format(contents=False))
 
 
 def line_bytes(*, contents: bool) -> int:

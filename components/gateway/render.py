@@ -16,7 +16,7 @@ from components.gateway.balance import PREFIX_HEADER, prefix_digest, prefix_sour
 from components.gateway.demand import WANTED_SECONDS, demand_path
 from components.gateway.errors import REFUSAL_HEADER, Refusal, quote, refusals
 from components.gateway.fields import BYTES_PER_TOKEN, RULES, rules_for, too_long
-from components.gateway.log import CONTENTS_BYTES, line_bytes, log_format
+from components.gateway.log import CONTENTS_BYTES, error_log_format, line_bytes, log_format
 from components.gateway.route import Route, check
 from components.gateway.settings import Gateway
 from components.workload import FILES_DIRECTORY
@@ -103,6 +103,7 @@ def render(
         tls=_tls(gateway),
         keys_map=f"{FILES_DIRECTORY}/keys.map",
         log_format=log_format(contents=log_contents),
+        error_log_format=error_log_format(),
         log_bytes=line_bytes(contents=log_contents),
         log_contents=log_contents,
         contents_bytes=CONTENTS_BYTES,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from components.gateway import render, workload
 from components.gateway.errors import REFUSAL_HEADER, refusals
-from components.gateway.log import CONTENTS_BYTES, line_bytes, log_format
+from components.gateway.log import CONTENTS_BYTES, error_log_format, line_bytes, log_format
 from components.monitoring.settings import Monitoring
 from tests.unit.monitoring_samples import described, planned
 from tests.unit.test_gateway_render import IMAGE, local, route
@@ -41,6 +41,9 @@ def test_a_number_that_is_not_known_is_null_and_no_broken_json() -> None:
     bare = re.findall(r":(%\[var\([^\]]*\])", log_format(contents=True))
     assert bare
     assert all(",null)" in value for value in bare)
+    assert '"tokens_in":null,' in error_log_format(), "what is no request has no variables at all"
+    assert not re.search(r":%\[var", error_log_format())
+    assert as_json(error_log_format()).keys() == as_json(log_format(contents=False)).keys()
 
 
 def test_without_a_reason_no_body_is_read_for_the_log() -> None:
