@@ -65,7 +65,8 @@ class MonitoringStack(pulumi.ComponentResource):
     """What watches the stack: it asks every part for its figures, keeps what containers write, and raises alarms."""
 
     def __init__(self, name: str, settings: Settings, target: Target, secrets: Secrets) -> None:
-        super().__init__("slm:monitoring:prometheus", name, None, None)
+        kind = settings.monitoring.kind if settings.monitoring else "none"
+        super().__init__(f"slm:monitoring:{kind}", name, None, None)
         services = [planned.workload for planned in plan.services(settings, target)]
         parts = list(plan.monitoring(settings, services, target))
         self.containers = {p.workload.name: target.run(p.workload, Placement(self, secrets, p.around)) for p in parts}

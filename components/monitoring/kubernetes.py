@@ -6,7 +6,7 @@ pods or nodes. What needs a path of the node lives apart from the stack (control
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from components.monitoring import collector, dcgm, kubelet, loki, node_exporter, prometheus
@@ -80,23 +80,27 @@ def jobs(settings: Settings, naming: Naming) -> Iterator[Job]:
 
 def _containers(settings: Settings, naming: Naming) -> Job:
     """Containers of this stack alone, under the names of their workloads, as the kubelets' own cAdvisor counts them."""
-    own = "|".join(namespaces(settings))
     return Job(
         name="cadvisor",
         asked=(Asked(host=naming.host_of(kubelet.NAME), port=kubelet.PORT, copies=True),),
         path="/metrics/cadvisor",
         connection=_KUBELET,
-        series=(
-            {
-                "source_labels": ["__name__", "namespace"],
-                "regex": f"(machine|cadvisor|process)_.*;|container_.*;({own})",
-                "action": "keep",
-            },
-            # A pod has control groups of its own, and one that only holds its network.
-            {"source_labels": ["__name__", "container"], "regex": "container_.*;(POD)?", "action": "drop"},
-            {"source_labels": ["container"], "regex": "(.+)", "target_label": "workload"},
-            {"regex": "name|image|container|namespace", "action": "labeldrop"},
-        ),
+        series=of_workloads(namespaces(settings)),
+    )
+
+
+def of_workloads(own: Sequence[str]) -> tuple[dict[str, Any], ...]:
+    """Of a kubelet's figures, those of containers in these namespaces, under the names of their workloads."""
+    return (
+        {
+            "source_labels": ["__name__", "namespace"],
+            "regex": f"(machine|cadvisor|process)_.*;|container_.*;({'|'.join(own)})",
+            "action": "keep",
+        },
+        # A pod has control groups of its own, and one that only holds its network.
+        {"source_labels": ["__name__", "container"], "regex": "container_.*;(POD)?", "action": "drop"},
+        {"source_labels": ["container"], "regex": "(.+)", "target_label": "workload"},
+        {"regex": "name|image|container|namespace", "action": "labeldrop"},
     )
 
 

@@ -39,6 +39,9 @@ def parts(
     settings: Settings, monitoring: Monitoring, naming: Naming, jobs: Sequence[Job], services: Sequence[Workload]
 ) -> Iterator[Part]:
     """Every part, in the order it is deployed. `services` are the stack's other workloads, which rules know of."""
+    if monitoring.managed:
+        yield from _probes(settings, naming)
+        return
     asked = [*_asked(settings, monitoring, naming)]
     known = (*services, *(workload for workload, _ in asked))
     yield from asked
@@ -65,6 +68,13 @@ def _asked(settings: Settings, monitoring: Monitoring, naming: Naming) -> Iterat
         loki.workload(monitoring, images["loki"]),
         Surroundings(circles=("monitoring",), callers=(*of_both, shipper), advised=True),
     )
+    yield from _probes(settings, naming)
+    yield from (on_cluster.parts(settings, naming) if on_cluster.is_cluster(settings) else _host(settings, naming))
+
+
+def _probes(settings: Settings, naming: Naming) -> Iterator[Part]:
+    """What asks others on behalf of whoever asks it: the gateway, and engines without figures of their own."""
+    images = settings.images
     yield (
         blackbox.workload(settings.gateway, images["blackbox"]),
         Surroundings(circles=("engines", "monitoring"), callers=(PROMETHEUS,), calls=True, advised=True),
@@ -72,7 +82,6 @@ def _asked(settings: Settings, monitoring: Monitoring, naming: Naming) -> Iterat
     if urls := unmetered(settings, naming):
         around = Surroundings(circles=("engines", "monitoring"), callers=(PROMETHEUS,), calls=True, advised=True)
         yield ollama_exporter.workload(urls, images["ollama-exporter"]), around
-    yield from (on_cluster.parts(settings, naming) if on_cluster.is_cluster(settings) else _host(settings, naming))
 
 
 def _host(settings: Settings, naming: Naming) -> Iterator[Part]:

@@ -17,14 +17,17 @@ def required_roles(settings: Settings) -> set[str]:
     if settings.monitoring is None:
         return set()
     unmetered = any(engine.metrics_path is None for engine in settings.hosted.values())
+    probes = ["blackbox", *(["ollama-exporter"] if unmetered else [])]
+    if settings.monitoring.managed:
+        return set(probes)
     on_host = isinstance(settings.targets[settings.monitoring.target], Docker)
     # On a cluster, kubelets count containers.
-    return {*ALWAYS, *(["cadvisor"] if on_host else []), *(["ollama-exporter"] if unmetered else [])}
+    return {*ALWAYS, *probes, *(["cadvisor"] if on_host else [])}
 
 
 def optional_roles(settings: Settings) -> set[str]:
     """What only a registry offers: where none does, that part is left out and the rest runs."""
-    if settings.monitoring is None:
+    if settings.monitoring is None or settings.monitoring.managed:
         return set()
     return {
         *(["grafana"] if settings.monitoring.grafana else []),

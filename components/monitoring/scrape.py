@@ -9,6 +9,7 @@ from components.gateway import INTERNAL_PORT
 from components.gateway import NAME as GATEWAY
 from components.monitoring import (
     alertmanager,
+    azure_managed,
     blackbox,
     cadvisor,
     collector,
@@ -42,10 +43,19 @@ def jobs(settings: Settings, naming: Naming, scales: dict[str, Scale]) -> tuple[
             asked=(Asked(host=naming.host_of(GATEWAY), port=INTERNAL_PORT, copies=scales[GATEWAY].most > 1),),
         ),
         _probing(settings, naming),
-        *(Job(name=name, asked=(Asked(host=naming.host_of(name), port=port),)) for name, port in _STORES.items()),
-        *(on_cluster.jobs(settings, naming) if on_cluster.is_cluster(settings) else _host(settings, naming)),
+        *_watching(settings, naming),
     ]
     return tuple(found)
+
+
+def _watching(settings: Settings, naming: Naming) -> Iterator[Job]:
+    """What is asked of monitoring itself, and of machines."""
+    if settings.monitoring and settings.monitoring.managed:
+        yield azure_managed.containers(settings)
+        return
+    for name, port in _STORES.items():
+        yield Job(name=name, asked=(Asked(host=naming.host_of(name), port=port),))
+    yield from (on_cluster.jobs(settings, naming) if on_cluster.is_cluster(settings) else _host(settings, naming))
 
 
 def _host(settings: Settings, naming: Naming) -> Iterator[Job]:

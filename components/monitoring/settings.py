@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from components.gateway.limits import positive
 from components.monitoring.grafana_settings import Grafana
@@ -12,6 +12,7 @@ from components.monitoring.receivers import Receiver
 from components.monitoring.rules.objectives import Objectives
 from components.workload import Name, Value
 
+EmailAddress = Annotated[str, StringConstraints(pattern=r"^[^@\s,]{1,64}@[^@\s,]+$")]
 Days = Annotated[int, BeforeValidator(positive), Field(le=3650)]
 
 
@@ -69,9 +70,14 @@ class Monitoring(Value):
     to, by name; without one they are shown by `make status` and nowhere else. `scrape_seconds` is how often every
     part is asked for its figures; `prometheus_mib` and `loki_mib` are the memory limits of the two that grow with what
     they keep.
+    `kind: azure-managed` is for AKS: Azure keeps figures and alerts, shows them in its Grafana unless that is null, and
+    writes of alerts to `emails`; logs go where the cluster's own go. Of the stack only what calls the gateway runs, and
+    what asks engines without figures of their own.
     """
 
+    kind: Literal["prometheus", "azure-managed"] = "prometheus"
     target: Name
+    emails: tuple[EmailAddress, ...] = ()
     scrape_seconds: Annotated[int, BeforeValidator(positive), Field(ge=5, le=300)] = 15
     retention: Retention = Retention()
     logs: Logs = Logs()
@@ -89,6 +95,32 @@ class Monitoring(Value):
                 " of one of them"
             )
         return self
+
+    @model_validator(mode="after")
+    def _says_only_what_its_kind_can(self) -> Self:
+        if not self.managed:
+            if self.emails:
+                raise ValueError(
+                    "emails are of kind azure-managed, whose mails Azure sends — use receivers, kind: email"
+                )
+            return self
+        given = self.model_fields_set & {"retention", "receivers", "prometheus_mib", "loki_mib"}
+        if given:
+            raise ValueError(
+                f"kind azure-managed: Azure keeps and sends, so that {sorted(given)[0]} says nothing — remove it"
+            )
+        if self.grafana and self.grafana.model_fields_set:
+            raise ValueError("kind azure-managed: Azure runs Grafana, at an address of its own — grafana: {} or null")
+        if self.scrape_seconds > 60:
+            raise ValueError(
+                "kind azure-managed: rules look at each minute, so that it asks at least as often — 60 or less"
+            )
+        return self
+
+    @property
+    def managed(self) -> bool:
+        """Whether Azure does it."""
+        return self.kind == "azure-managed"
 
     @property
     def secret_names(self) -> list[str]:

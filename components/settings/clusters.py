@@ -179,11 +179,15 @@ def _way_in(settings: Settings) -> Iterator[Problem]:
 def watched(settings: Settings, monitoring: Monitoring) -> Iterator[Problem]:
     """What monitoring must say differently on a cluster, whose target is known."""
     target, pages, here = settings.targets[monitoring.target], monitoring.grafana, "monitoring"
-    if isinstance(target, Docker):
+    if monitoring.managed and not isinstance(target, Aks):
+        harm = f"azure-managed is Azure's monitoring of a cluster it runs, and '{monitoring.target}' is none"
+        yield Problem(path_of((here, "kind")), harm, "kind: prometheus, or a target of kind aks")
+        return
+    if isinstance(target, Docker) or monitoring.managed:
         return
     if isinstance(target, Aks):
         harm = "AKS' network policies (Cilium) name no nodes, so that nothing in a pod may ask kubelets for figures"
-        yield Problem(path_of((here,)), harm, "remove it; Azure's own monitoring of the cluster is not built yet")
+        yield Problem(path_of((here,)), harm, "kind: azure-managed")
     if pages is None:
         return
     if pages.bind != LOOPBACK:

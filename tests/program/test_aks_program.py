@@ -20,7 +20,8 @@ from pulumi.runtime import MockResourceArgs
 from pulumi.runtime.stack import run_pulumi_func
 
 from components.targets.aks.target import AksTarget
-from components.targets.placement import Placement, UnsupportedError
+from components.targets.aks.watched import RuleGroup, Watched
+from components.targets.placement import Caller, Placement, Surroundings, UnsupportedError
 from components.targets.spec import Aks
 from components.workload import Probe, Resources, SecretFile, Workload
 from rehearsal.providers.azure.catalogue import catalogue
@@ -33,6 +34,7 @@ from tests.unit.standin_azure_samples import azure
 pytestmark = pytest.mark.program
 Declare = Callable[..., AksRecorder]
 CANARY = "canary-" + "c" * 40
+ALONE = Surroundings()
 
 
 class NoSecrets:
@@ -82,9 +84,16 @@ def declare() -> Iterator[Declare]:
     executor = ThreadPoolExecutor(initializer=of_this_thread)
     loop.set_default_executor(executor)
 
-    def run(spec: Aks | None = None, *workloads: Workload, recorder: AksRecorder | None = None) -> AksRecorder:
+    def run(
+        spec: Aks | None = None,
+        *workloads: Workload,
+        recorder: AksRecorder | None = None,
+        watched: Watched | None = None,
+        around: Surroundings = ALONE,
+    ) -> AksRecorder:
         spec = spec or aks()
-        key = (type(recorder), spec.model_dump_json(), *(one.model_dump_json() for one in workloads))
+        given = [*workloads, *([watched] if watched else [])]
+        key = (type(recorder), spec.model_dump_json(), *(one.model_dump_json() for one in given), around)
         if key in done:
             return done[key]
         recorder = recorder or AksRecorder()
@@ -96,10 +105,10 @@ def declare() -> Iterator[Declare]:
 
         async def program() -> None:
             pulumi.runtime.register_stack_transformation(running.transform)
-            target = AksTarget("cloud", spec, "prod")
+            target = AksTarget("cloud", spec, "prod", watched)
             for one in workloads:
                 parent = pulumi.ComponentResource("slm:engine:test", one.name)
-                target.kubernetes.run(one, Placement(parent, NoSecrets()))
+                target.kubernetes.run(one, Placement(parent, NoSecrets(), around))
 
         loop.run_until_complete(run_pulumi_func(program))
         recorder.seen = list(running.seen)
@@ -528,6 +537,71 @@ def test_azures_rules_as_the_rehearsal_knows_them_accept_every_input(
     assert recorder.refused == []
     kept = recorder.azure.manager.store.all() if recorder.azure else []
     assert len(kept) >= len([s for s in recorder.seen if s.type.startswith("azure-native:")])
+
+
+WATCHED = Watched(
+    scrape="scrape_configs: []",
+    settings="cadvisor = false",
+    groups=(
+        RuleGroup(name="engines-1", rules=({"record": "slm:up", "expression": "up", "enabled": True},)),
+        RuleGroup(
+            name="engine-alerts-1",
+            rules=(
+                {
+                    "alert": "EngineDown",
+                    "expression": "slm:up == 0",
+                    "enabled": True,
+                    "severity": 0,
+                    "for": "PT2M",
+                    "labels": {"severity": "critical"},
+                    "annotations": {"summary": "gone"},
+                    "resolveConfiguration": {"autoResolved": True, "timeToResolve": "PT2M"},
+                },
+            ),
+        ),
+    ),
+    emails=("ops@example.org",),
+)
+
+
+def test_control_54_figures_go_to_azures_workspace_and_alerts_to_people(declare: Declare, tmp_path: Path) -> None:
+    recorder = OnStandIn(azure=azure(tmp_path))
+    declare(aks(), recorder=recorder, watched=WATCHED)
+    assert recorder.refused == []
+    metrics = cluster(recorder)["azureMonitorProfile"]["metrics"]
+    assert metrics["enabled"] is True
+    rule = recorder.only(":DataCollectionRule")
+    assert rule["dataFlows"] == [{"streams": ["Microsoft-PrometheusMetrics"], "destinations": ["workspace"]}]
+    assert recorder.only(":DataCollectionRuleAssociation")["resourceUri"].endswith("/managedClusters/slm-prod")
+    groups = recorder.of_type(":PrometheusRuleGroup")
+    assert {group["ruleGroupName"] for group in groups.values()} == {"slm-prod-engines-1", "slm-prod-engine-alerts-1"}
+    (alerting,) = [group["rules"][0] for name, group in groups.items() if name.endswith("alerts-1")]
+    assert alerting["actions"][0]["actionGroupId"].endswith("/actionGroups/slm-prod-alerts")
+    mail = recorder.only(":ActionGroup")["emailReceivers"][0]
+    assert mail["emailAddress"] == "ops@example.org"
+    files = {one["metadata"]["name"]: one["data"] for one in recorder.of_type(":ConfigMap").values()}
+    assert files["ama-metrics-prometheus-config"] == {"prometheus-config": WATCHED.scrape}
+
+
+def test_control_52_azures_grafana_has_no_key_and_reads_the_workspace_alone(declare: Declare, tmp_path: Path) -> None:
+    recorder = declare(aks(), recorder=OnStandIn(azure=azure(tmp_path)), watched=WATCHED)
+    assert recorder.only(":Grafana")["properties"]["apiKey"] == "Disabled"
+    assert roles(recorder)["grafana"]["scope"].endswith("/accounts/slm-prod-metrics")
+    bare = declare(aks())
+    assert not bare.of_type(":Grafana")
+    assert "azureMonitorProfile" not in cluster(bare)
+
+
+def test_control_48_only_azures_agent_reaches_what_prometheus_would(declare: Declare) -> None:
+    recorder = AksRecorder()
+    around = Surroundings(callers=(Caller("gateway"), Caller("prometheus")))
+    declare(aks(), workload("watched"), recorder=recorder, watched=WATCHED, around=around)
+    policies = {one["metadata"]["name"]: one["spec"] for one in recorder.of_type(":NetworkPolicy").values()}
+    agent = policies["to-watched"]["ingress"][1]["from"][0]
+    assert agent["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kube-system"}
+    assert agent["podSelector"]["matchLabels"] == {"rsName": "ama-metrics"}
+    assert "from-gateway-to-watched" in policies
+    assert "from-prometheus-to-watched" not in policies
 
 
 FETCH = "slmprodexample.azurecr.io/slm/fetch:1@sha256:" + "f" * 64

@@ -12,7 +12,7 @@ from components.targets.kubernetes.names import NAME_LABEL, Manifest, Names
 from components.targets.kubernetes.pod import DNS_LABEL
 from components.targets.kubernetes.site import PRIVATE
 from components.targets.kubernetes.storage import SKIP_AWAIT
-from components.targets.placement import Exposure, Outside, Surroundings, UnsupportedError
+from components.targets.placement import Caller, Exposure, Outside, Surroundings, UnsupportedError
 from components.workload import Workload
 
 LOCAL = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32", "192.0.0.192/32")
@@ -20,6 +20,7 @@ LOCAL = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32", "192.
 168.63.129.16), which give whoever asks the node's identity."""
 
 KEDA_LABELS = {NAME_LABEL: "keda-operator"}
+NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 _HTTPS = 443
 
 
@@ -32,7 +33,7 @@ def default_deny(names: Names) -> Manifest:
 def allow_dns(names: Names) -> Manifest:
     """Pods that call others by name may ask the cluster's name server, and no other."""
     servers = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: "kube-system"}},
         "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
     }
     ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
@@ -55,6 +56,8 @@ def policies(workload: Workload, around: Surroundings, names: Names) -> list[Man
         }
         found.append(_policy(names, f"to-{workload.name}", workload.name, spec))
     for caller in around.callers:
+        if caller.name in names.site.elsewhere:
+            continue  # What it may send is decided where it runs.
         theirs = names.of(agent=caller.agent)
         spec = {
             "podSelector": {"matchLabels": names.selector(caller.name)},
@@ -75,19 +78,27 @@ def policies(workload: Workload, around: Surroundings, names: Names) -> list[Man
 def _ingress(workload: Workload, around: Surroundings, names: Names) -> list[Manifest]:
     rules = []
     for caller in around.callers:
-        theirs = names.of(agent=caller.agent)
         ports = _ports(caller.port or workload.port)
-        rules.append({"from": [_pods(theirs, caller.name, names)], "ports": ports})
+        rules.append({"from": [_caller_pods(caller, names)], "ports": ports})
     if around.exposure and names.site.exposure != "none":
         blocks = [{"ipBlock": {"cidr": cidr}} for cidr in allowed_sources(names)]
         rules.append({"from": blocks, "ports": _ports(workload.port)})
     if around.metrics_port and names.site.keda_namespace:
         keda = {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.site.keda_namespace}},
+            "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: names.site.keda_namespace}},
             "podSelector": {"matchLabels": KEDA_LABELS},
         }
         rules.append({"from": [keda], "ports": _ports(around.metrics_port)})
     return rules
+
+
+def _caller_pods(caller: Caller, names: Names) -> Manifest:
+    if elsewhere := names.site.elsewhere.get(caller.name):
+        return {
+            "podSelector": {"matchLabels": elsewhere.labels},
+            "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: elsewhere.namespace}},
+        }
+    return _pods(names.of(agent=caller.agent), caller.name, names)
 
 
 def allowed_sources(names: Names) -> tuple[str, ...]:
@@ -184,7 +195,7 @@ def _pods(names: Names, workload: str, seen_from: Names) -> Manifest:
     pods: Manifest = {"podSelector": {"matchLabels": names.selector(workload)}}
     if names.namespace == seen_from.namespace:
         return pods
-    return {**pods, "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.namespace}}}
+    return {**pods, "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: names.namespace}}}
 
 
 def _ports(port: int | None) -> list[Manifest]:

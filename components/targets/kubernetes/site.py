@@ -71,6 +71,13 @@ class Egress(Value):
     port: int = Field(443, ge=1, le=65535)
 
 
+class Elsewhere(Value):
+    """A workload of a stack's graph that the cluster itself runs: its pods are there, with these labels."""
+
+    namespace: str
+    labels: dict[str, str] = Field(min_length=1)
+
+
 class ClusterSite(Value):
     """A cluster, as far as workloads placed on it are concerned.
 
@@ -84,7 +91,8 @@ class ClusterSite(Value):
     `keep_volumes`: what a workload wants kept survives a teardown, and with it the namespace.
     `keda_namespace` is where KEDA runs, None where there is none; `vertical_pod_autoscaler` whether there is one, whose
     recommendations are then asked for. `node_ranges` are where its nodes' own addresses are, for monitoring to ask
-    their kubelets. `cluster_domain` ends the names of its services.
+    their kubelets. `elsewhere` are callers of workloads that are not the stack's own, by the names they
+    have in its graph. `cluster_domain` ends the names of its services.
     """
 
     namespace: Name
@@ -102,5 +110,6 @@ class ClusterSite(Value):
     keda_namespace: str | None = None
     vertical_pod_autoscaler: bool = False
     node_ranges: tuple[str, ...] = PRIVATE
+    elsewhere: dict[Name, Elsewhere] = Field(default_factory=dict)
     cluster_domain: str = Field("cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
     pod_security_version: str = Field("v1.34", pattern=r"^v1\.[0-9]+$")
