@@ -50,7 +50,8 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             "slm:apiKeys": json.dumps(KEYS if keys is None else keys),
         }
         pulumi.runtime.set_all_config(
-            {**values, **(config or {})}, ["slm:apiKeys", "slm:webuiSecrets", "slm:cert", "slm:cert-key"]
+            {**values, **(config or {})},
+            ["slm:apiKeys", "slm:webuiSecrets", "slm:monitoringSecrets", "slm:cert", "slm:cert-key"],
         )
 
         async def program() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from components.manifests import manifests
+from components.monitoring.grafana import SECRETS as GRAFANA_SECRETS
 from components.targets.kubernetes.names import Manifest
 from tests.kubernetes.rendered import images, on_cluster, stack
 from tests.program.aks_recorder import AksRecorder
@@ -23,6 +24,7 @@ KUBECONFIG = {
     "clusters": [{"name": "edge", "cluster": {"server": "https://192.0.2.7:6443"}}],
 }
 SECRETS = {"webui-api-key": "slm-" + "w" * 43, "webui-admin-password": "pass-" + "p" * 20, "webui-secret-key": "s" * 64}
+PAGES = {name: "p" * 40 for name in GRAFANA_SECRETS.values()}
 TLS = {"slm:cert": "c" * 40, "slm:cert-key": "k" * 40}
 
 
@@ -79,7 +81,8 @@ def test_a_stack_on_a_cluster_is_sent_as_it_is_rendered(run_program: Run, tmp_pa
     sections = on_cluster(name)
     sections["targets"]["laptop"] = {**sections["targets"]["laptop"], "kubeconfig": str(file)}
     config = {f"slm:{key}": json.dumps(value) for key, value in sections.items()}
-    recorder = run_program("dev", config={**config, "slm:webuiSecrets": json.dumps(SECRETS), **TLS})
+    held = {"slm:webuiSecrets": json.dumps(SECRETS), "slm:monitoringSecrets": json.dumps(PAGES)}
+    recorder = run_program("dev", config={**config, **held, **TLS})
     whole = stack(name)
     same(recorder, manifests(whole.settings, whole.site, "dev"))
 
