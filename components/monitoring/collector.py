@@ -153,8 +153,10 @@ def _node_receiver(namespaces: Sequence[str]) -> dict[str, Any]:
     return {
         "include": [f"{LOGS}/{namespace}_*/*/*.log" for namespace in namespaces],
         **_READING,
+        # A line may have been cut at a space.
+        "preserve_trailing_whitespaces": True,
         "operators": [
-            {"type": "container", "format": "containerd", "max_log_size": "64KiB"},
+            {"type": "container", "max_log_size": "64KiB"},
             {"type": "move", "from": 'resource["k8s.container.name"]', "to": 'resource["workload"]'},
             {"type": "move", "from": 'attributes["log.iostream"]', "to": 'resource["stream"]'},
             {"type": "remove", "field": 'attributes["log.file.path"]'},
