@@ -46,8 +46,8 @@ class Scene:
                 harm="people would be without answers for minutes, and the API key would be another one",
                 fix="describe the same in a development stack, and drill there",
             )
-        self.prometheus = Prometheus(inside.of(self.settings, machine.stack))
         self.inside = inside.of(self.settings, machine.stack)
+        self.prometheus = Prometheus(self.inside)
         self.client: DockerClient = docker_client.of(self.settings)
         self.engine = next(iter(self.settings.hosted), "")
         if not self.engine:
@@ -118,8 +118,7 @@ class Scene:
 
     def wait_healthy(self, workload: str) -> None:
         """Wait as long as a deployment would. Raises UserError."""
-        container = self.container(workload)
-        recovery.wait_healthy(container)
+        recovery.wait_healthy(self.container(workload))
 
     def lines(self, selector: str, since: float) -> list[str]:
         """Lines in the log store. Raises Unreachable."""
@@ -147,7 +146,6 @@ class Scene:
 
     def in_volume(self, volume: str, path: str, script: str, user: int = RUN_AS) -> str:
         """Run a Bash script as `user` with one volume of the stack, writable at `path`; what it printed."""
-        said: list[str] = []
         job = Workload(
             name="drill-volume",
             image=self.settings.images["haproxy"],
@@ -162,12 +160,12 @@ class Scene:
         try:
             container.start()
             code = int(container.wait(timeout=120)["StatusCode"])
-            said.append(container.logs().decode(errors="replace"))
+            said = container.logs().decode(errors="replace")
         finally:
             container.remove(force=True, v=True)
         if code != 0:
-            raise UserError(f"a drill could not change volume {volume}: {said[0].strip()[-200:]}", fix="see above")
-        return said[0]
+            raise UserError(f"a drill could not change volume {volume}: {said.strip()[-200:]}", fix="see above")
+        return said
 
     @cached_property
     def files(self) -> PrometheusFiles:
