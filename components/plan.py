@@ -11,8 +11,10 @@ from components.gateway import NAME as GATEWAY
 from components.gateway import workload as gateway_workload
 from components.monitoring import blackbox, ollama_exporter, prometheus
 from components.monitoring.grafana import NAME as GRAFANA
+from components.monitoring.grafana_settings import Grafana
 from components.monitoring.parts import parts
 from components.monitoring.scrape import Job, jobs
+from components.monitoring.settings import Monitoring
 from components.routes import route_of, route_outside
 from components.settings import Settings
 from components.settings.image_rules import SOME_IMAGE
@@ -156,9 +158,13 @@ def monitoring_mib(settings: Settings) -> int:
         return 0
     # Grafana is added by hand: to describe it, its pages would have to be written first, which takes long.
     images = {role: SOME_IMAGE for role in {*settings.roles(), *settings.optional_roles()} - {GRAFANA}}
-    known, pages = settings.model_copy(update={"images": images}), settings.monitoring.grafana
+    known, pages = settings.model_copy(update={"images": images}), _own_pages(settings.monitoring)
     parts_mib = [planned.workload.resources.memory_mib for planned in monitoring(known, (), _Anywhere())]
     return sum(parts_mib) + (pages.memory_mib if pages else 0)
+
+
+def _own_pages(monitoring: Monitoring) -> Grafana | None:
+    return None if monitoring.managed else monitoring.grafana
 
 
 class _Anywhere:

@@ -190,6 +190,8 @@ def _gateway_line(settings: Settings, stack: str) -> str:
 
 
 def _monitoring_line(settings: Settings, own: Monitoring) -> str:
+    if own.managed:
+        return f"monitoring: by Azure; alerts go to {', '.join(own.emails) or 'nobody'}"
     kept, to = own.retention, ", ".join(own.receivers) or "nobody"
     figures = f"{kept.metrics_days} d, {kept.metrics_gib:g} GiB of figures"
     limits = f"{figures} and {kept.logs_days} d, {kept.logs_gib:g} GiB of logs"

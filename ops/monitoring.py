@@ -7,7 +7,7 @@ import secrets
 
 from rich.console import Console
 
-from components.monitoring import grafana
+from components.monitoring import dcgm, grafana
 from components.settings import Settings
 from ops.pulumi_cli import Pulumi
 
@@ -31,6 +31,10 @@ def tell(settings: Settings, stack: str, console: Console) -> None:
     own = settings.monitoring
     if own is None:
         return
+    if own.managed:
+        to = ", ".join(own.emails) or "nobody yet: slm:monitoring.emails"
+        console.print(f"  watched   by Azure, every {own.scrape_seconds} s; alerts go to {to}")
+        return
     kept = own.retention
     console.print(
         f"  watched   every {own.scrape_seconds} s; figures for {kept.metrics_days} d, logs for {kept.logs_days} d"
@@ -39,5 +43,7 @@ def tell(settings: Settings, stack: str, console: Console) -> None:
         console.print(f"  pages     {own.grafana.endpoint} (admin; its password is in the stack's configuration)")
     elif own.grafana:
         console.print("  pages     none: Grafana's image cannot be had here; everything else of monitoring runs")
+    if settings.measured_gpus and not settings.has_image(dcgm.NAME):
+        console.print("  GPUs      not measured: NVIDIA's exporter has no image here (slm:images.dcgm-exporter)")
     if not own.receivers:
         console.print(f"  alerts    go to nobody yet: slm:monitoring.receivers in Pulumi.{stack}.yaml")
