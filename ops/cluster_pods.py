@@ -20,7 +20,7 @@ def told(target: Kubernetes) -> list[str]:
     from urllib3.exceptions import HTTPError
 
     try:
-        with config.new_client_from_config(target.kubeconfig, target.context) as api:
+        with config.new_client_from_config(target.kubeconfig, target.context) as api:  # type: ignore[no-untyped-call]
             api.configuration.retries = 0
             return said(client.CoreV1Api(api), target.namespace)
     except (client.ApiException, config.ConfigException, HTTPError, OSError):

@@ -212,11 +212,18 @@ def _start_stopped(client: DockerClient, known: list[Known], console: Console) -
             container.unpause() if container.status == "paused" else container.start()
             started.append(container)
     for container in started:
-        wait_healthy(container)
+        if not wait_healthy(container):
+            # With the settings it was made with it cannot run; those of this deployment may replace it.
+            console.print(
+                f"  {container.name} ends again and again (docker logs {container.name}): going on without it"
+            )
 
 
-def wait_healthy(container: Container) -> None:
-    """Wait as long as a deployment would. Raises UserError when the container is not healthy then."""
+def wait_healthy(container: Container) -> bool:
+    """Wait as long as a deployment would; False for one that has ended by itself twice meanwhile.
+
+    Raises UserError when the container is neither healthy nor ends.
+    """
     check = container.attrs["Config"]["Healthcheck"]
     patience = (check["StartPeriod"] + check["Interval"] * check["Retries"]) / 1e9
     end = time.monotonic() + patience
@@ -227,5 +234,8 @@ def wait_healthy(container: Container) -> None:
                 harm="the stack does not serve",
                 fix=f"docker logs {container.name} says why; docker rm -f {container.name} and make up make it anew",
             )
+        if container.attrs.get("RestartCount", 0) >= 2:
+            return False
         time.sleep(0.2)
         container.reload()
+    return True

@@ -66,7 +66,12 @@ def restore(stack: str, file: Path | None, console: Console) -> None:
         finally:
             container.start()
         container.reload()
-        recovery.wait_healthy(container)
+        if not recovery.wait_healthy(container):
+            raise UserError(
+                f"{container.name} ends again and again with the restored data",
+                harm="the page does not run",
+                fix=f"docker logs {container.name} says why; make restore-webui STACK={stack} FILE=another backup",
+            )
         console.print(f"  restored from {chosen}: {told(manifest)}")
         console.print("  accounts have the passwords they had then")
 

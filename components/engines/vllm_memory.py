@@ -16,8 +16,8 @@ SERVER_MIB = 2688
 
 MEASURED_VOCABULARY = 151_936
 TOKEN_BYTES = 17_540
-"""The vocabulary of that measurement, and what each token more takes in all processes together: their tokenizers, and a
-copy of the output layer (0.32.0: 2160 MiB beside weights, pool and files became 4093 MiB for 262,144 tokens).
+"""The vocabulary of that measurement, and what each token more takes in all processes together (0.32.0, two models:
+2160 MiB beside weights, pool and files became 4093 MiB for 262,144 tokens; what takes it was not looked into).
 """
 
 GPU_MIB = 2560

@@ -6,14 +6,13 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import yaml
 
 from rehearsal.control_plane import commands, nodes, ports, stages
 from rehearsal.control_plane.api import Api, Object, Refused
 from rehearsal.control_plane.errors import ControlPlaneError, NotReady
+from rehearsal.control_plane.lifetime import Lifetime
 from rehearsal.control_plane.pools import SimulatedPool
 from rehearsal.control_plane.premises import Premises
 from rehearsal.control_plane.process import Process
@@ -30,7 +29,7 @@ MEMORY = {"kube-apiserver": "400MiB", "kube-controller-manager": "150MiB", "kube
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
-class ControlPlane:
+class ControlPlane(Lifetime):
     """A control plane for one `with` block, with nodes of the pools.
 
     Everything it has lies in a folder of its own, which goes at the end. `port` is the API server's; 0 finds a free
@@ -53,24 +52,6 @@ class ControlPlane:
         self.processes: list[Process] = []
         self._premises: Premises | None = None
         self._nodes: nodes.Nodes | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            # A failure of the block is the better story, unless there is none.
-            if kind is None:
-                self.check()
-        finally:
-            self.stop()
 
     @property
     def premises(self) -> Premises:

@@ -5,13 +5,24 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rehearsal.control_plane.errors import MissingProgram
 from tools.installer import Installer
 
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
 GROUP = "rehearsal"
 """The group of tools.toml that holds them."""
+
+
+def lacking(programs: DataclassInstance) -> str:
+    """`lacks NAME; looked for PATH`, of all paths of the description that cannot be run; empty when all can."""
+    paths: list[Path] = [getattr(programs, field.name) for field in fields(programs)]
+    missing = [path for path in paths if not os.access(path, os.X_OK)]
+    names, places = ", ".join(path.name for path in missing), ", ".join(map(str, missing))
+    return f"lacks {names}; looked for {places}" if missing else ""
 
 
 @dataclass(frozen=True)
@@ -39,10 +50,8 @@ class Programs:
 
     def require(self) -> None:
         """Raises MissingProgram, naming them, when some cannot be run."""
-        paths: list[Path] = [getattr(self, field.name) for field in fields(self)]
-        if missing := [path for path in paths if not os.access(path, os.X_OK)]:
+        if lacks := lacking(self):
             raise MissingProgram(
-                f"The Kubernetes control plane lacks {', '.join(path.name for path in missing)}; looked for "
-                f"{', '.join(map(str, missing))}",
+                f"The Kubernetes control plane {lacks}",
                 fix="python3 tools/bootstrap.py --rehearsal    downloads or builds what is missing, once",
             )

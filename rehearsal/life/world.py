@@ -43,6 +43,7 @@ class World:
         self.disks: list[str] = []
         self._plane: ControlPlane | None = None
         self._followers: Followers | None = None
+        self._leaving: Followers | None = None
         self._api: Api | None = None
 
     def __enter__(self) -> Self:
@@ -147,11 +148,13 @@ class World:
         if self._followers:
             self._followers.stop()
             self.disks = self._followers.disks or self.disks
+        if self._leaving:
+            self._leaving.stop()
         if self._api:
             self._api.__exit__()
         if self._plane:
             self._plane.stop()
-        self._followers = self._api = self._plane = None
+        self._followers = self._leaving = self._api = self._plane = None
 
     def check(self) -> None:
         """Raises ControlPlaneError when something of the world has ended by itself."""
@@ -181,6 +184,8 @@ class World:
     def _cluster_is_gone(self) -> None:
         """Azure has deleted the cluster, and with it its API server."""
         self.disks = self._followers.disks if self._followers else []
+        # Stopping takes a while, and whoever ends this world meanwhile must wait for it.
+        self._leaving = self._followers
         plane, self._plane = self._plane, None
         if self._api:
             self._api.__exit__()

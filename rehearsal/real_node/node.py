@@ -8,14 +8,14 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import psutil
 import yaml
 
 from rehearsal.control_plane.api import Object, Refused
 from rehearsal.control_plane.errors import ControlPlaneError
+from rehearsal.control_plane.lifetime import Lifetime
 from rehearsal.control_plane.nodes import is_ready
 from rehearsal.control_plane.plane import ControlPlane
 from rehearsal.control_plane.process import Process
@@ -34,7 +34,7 @@ START = 120.0
 """Seconds each program gets to become ready."""
 
 
-class RealNode:
+class RealNode(Lifetime):
     """A node of the control plane for one `with` block. The control plane must be made with `real_nodes=True`.
 
     Everything it has lies in a folder of its own and in namespaces of its own; nothing is left at the end, nor when the
@@ -52,23 +52,6 @@ class RealNode:
         self._relay: Relay | None = None
         self._group = ""
         self._namespaces: Namespaces | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.stop()
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        try:
-            if kind is None:
-                self.check()
-        finally:
-            self.stop()
 
     @property
     def proxy(self) -> str:

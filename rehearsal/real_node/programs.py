@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from rehearsal.control_plane.errors import MissingProgram
+from rehearsal.control_plane.programs import lacking
 from tools.installer import Installer
 
 SYSTEM_PATH = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin"
@@ -52,11 +53,9 @@ class NodePrograms:
 
     def require(self) -> None:
         """Raises MissingProgram, naming them, when some cannot be run."""
-        paths: list[Path] = [getattr(self, field.name) for field in fields(self)]
-        if missing := [path for path in paths if not os.access(path, os.X_OK)]:
+        if lacks := lacking(self):
             raise MissingProgram(
-                f"The real node lacks {', '.join(path.name for path in missing)}; looked for "
-                f"{', '.join(map(str, missing))}",
+                f"The real node {lacks}",
                 harm="no container can run in the rehearsal",
                 fix="python3 tools/bootstrap.py --node    downloads or builds what is missing, once; runc comes "
                 "with this system's Docker engine",

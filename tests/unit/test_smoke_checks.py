@@ -50,7 +50,7 @@ def check(
     name: str,
     reply: httpx.Response | Callable[[httpx.Request], httpx.Response],
     subject: Subject = LARGE,
-    runner: Callable[[str], str] = lambda _: "",
+    runner: Callable[[str], str] | None = lambda _: "",
 ) -> Result:
     """The row of one check when the gateway answers like this."""
     transport = httpx.MockTransport(reply if callable(reply) else lambda _: reply)
@@ -131,6 +131,11 @@ def test_code_passes_only_when_it_ran() -> None:
     assert check("code that runs", answer("def fibonacci(n): ..."), runner=lambda _: "").verdict == "pass"
     found = check("code that runs", answer("def fibonacci(n): ..."), runner=lambda _: "fibonacci(2) gave None")
     assert (found.verdict, found.words) == ("fail", "fibonacci(2) gave None")
+
+
+def test_code_that_nothing_here_can_run_is_not_called_wrong_and_says_so() -> None:
+    found = check("code that runs", answer("def fibonacci(n): ..."), runner=None)
+    assert (found.verdict, found.words) == ("pass", "answered; not run: no Docker engine here")
 
 
 def called(arguments: str = '{"radius": 5}', name: str = "calculate_circle_area", **more: Any) -> httpx.Response:
