@@ -16,10 +16,11 @@ from rich.console import Console
 
 from components.monitoring import node_exporter
 from components.settings import load, load_overlay
+from components.webui.workload import NAME as WEBUI
 from ops import docker_client, webui_backup
 from ops.backup import file as backup_file
 from ops.backup import told
-from ops.backup.parts import NAMES, WEBUI, Part, parts
+from ops.backup.parts import NAMES, Part, parts
 from ops.backup.volumes import CHUNK, Volumes
 from ops.errors import UserError
 from ops.machine import STATE_DIRECTORY, Machine

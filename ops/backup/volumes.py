@@ -68,7 +68,7 @@ class Volumes:
 
     def content(self, container: Container, path: str) -> Iterator[bytes]:
         """All that is in the volume at `path`, as an archive that begins in the volume's own root."""
-        chunks, _ = self._client.api.get_archive(container.id, f"{path}/.", chunk_size=CHUNK)
+        chunks, _ = self._client.api.get_archive(str(container.id), f"{path}/.", chunk_size=CHUNK)
         yield from chunks
 
     def replace(self, container: Container, volume: str, path: str, content: IO[bytes]) -> None:

@@ -37,7 +37,8 @@ def process(container: Container) -> int:
     """The number of the container's first process on this machine. Raises UserError when it is not this machine's."""
     pid = int(container.attrs["State"]["Pid"])
     try:
-        if container.id not in Path(f"/proc/{pid}/cgroup").read_text() + Path(f"/proc/{pid}/mountinfo").read_text():
+        own = Path("/proc") / str(pid)
+        if str(container.id) not in (own / "cgroup").read_text() + (own / "mountinfo").read_text():
             raise OSError
         os.kill(pid, 0)
     except OSError:

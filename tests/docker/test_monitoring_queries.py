@@ -105,6 +105,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     try:
         project.ops("up", timeout=1800).must_succeed()
         traffic(project, [tiny_model.NAME])
+        project.ops("backup").must_succeed()  # One panel says when the last was.
         watched = Watched(project, {"chat": "ollama"})
         settled(watched)
         yield watched
@@ -119,6 +120,7 @@ def every(engines: Project) -> Iterator[Watched]:
     engines.ops("up", timeout=1800).must_succeed()
     kinds = {name: name for name in ("ollama", "llamacpp", "onnx", "vllm")}
     traffic(engines, [f"qwen-{name}" for name in kinds])
+    engines.ops("backup").must_succeed()
     watched = Watched(engines, kinds)
     settled(watched)
     yield watched

@@ -108,6 +108,16 @@ def _alerts() -> tuple[Panel, ...]:
             stacked=True,
         ),
         Panel(
+            title="Time since the last backup",
+            about="Of figures, logs, silences, accounts and chats, by make backup. Empty before the first.",
+            shape="stat",
+            unit="dtdurations",
+            queries=(Query(expr='time() - slm_backup_last_success_timestamp_seconds{job="node"}', now=True),),
+            # Yellow after a week, red when the alert is due.
+            steps=below(7 * 86400, 8 * 86400),
+            runbooks=("BackupTooOld",),
+        ),
+        Panel(
             title="Time of evaluating rules",
             about="Of each group's last evaluation. Longer than the interval, and evaluations are left out.",
             unit="s",
