@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from rich import box
 from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from ops.prometheus import Alert
 from ops.status.state import Disk, Engine, Status
 
 UNKNOWN = "[dim]-[/dim]"
@@ -28,7 +30,10 @@ def _parts(status: Status, stack: str, at: str) -> Iterator[RenderableType]:
     yield _engines(status, f"stack {stack} at {at}")
     if any(e.first_token_seconds is None and e.first_byte_seconds is not None for e in status.engines):
         yield "  [dim]~ the gateway's mean time to the first byte: this engine does not measure its first token[/dim]"
-    yield _alerts(status) if status.alerts else "  alerts    none fires"
+    if not status.alerts:
+        yield "  alerts    none fires"
+    for alert in status.alerts:
+        yield from _alert(alert)
     for disk in status.disks:
         yield f"  disk      {_disk(disk)}"
     if status.problems:
@@ -39,31 +44,32 @@ def _parts(status: Status, stack: str, at: str) -> Iterator[RenderableType]:
 
 
 def _engines(status: Status, title: str) -> Table:
-    table = Table(title=title)
+    # No wider than the narrowest terminal of people: a word that is broken in two cannot be copied.
+    table = Table(
+        title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), collapse_padding=True, show_edge=False
+    )
     headings = (
-        "engine",
+        "engine, model",
         "state",
-        "model",
-        "tokens/s",
-        "first token p95",
-        "runs, waits",
-        "KV cache",
-        "memory",
-        "so far",
+        "tokens\n/s",
+        "TTFT\np95",
+        "runs,\nwaits",
+        "KV\ncache",
+        "memory, share\nof predicted",
+        "USD\nso far",
     )
     for heading in headings:
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading == headings[0])
     for engine in status.engines:
         table.add_row(
-            f"{engine.name}\n[dim]{engine.kind}[/dim]",
+            f"{engine.name} [dim]({engine.kind})[/dim]\n{escape(engine.model)}",
             _state(engine),
-            escape(engine.model),
-            _number(engine.tokens_per_second, ".1f"),
+            _number(engine.tokens_per_second, ".0f" if (engine.tokens_per_second or 0) >= 1000 else ".1f"),
             _first_token(engine),
             f"{_number(engine.running, '.0f')}, {_number(engine.waiting, '.0f')}",
             _number(engine.kv_cache_ratio, ".0%"),
             _memory(engine),
-            UNKNOWN if engine.usd is None else f"{engine.usd:,.2f} USD",
+            UNKNOWN if engine.usd is None else f"{engine.usd:,.2f}",
         )
     return table
 
@@ -85,8 +91,8 @@ def _state(engine: Engine) -> str:
 
 def _first_token(engine: Engine) -> str:
     if engine.first_token_seconds is not None:
-        return f"{engine.first_token_seconds:.2f} s"
-    return UNKNOWN if engine.first_byte_seconds is None else f"[dim]~{engine.first_byte_seconds:.2f} s[/dim]"
+        return _seconds(engine.first_token_seconds)
+    return UNKNOWN if engine.first_byte_seconds is None else f"[dim]~{_seconds(engine.first_byte_seconds)}[/dim]"
 
 
 def _memory(engine: Engine) -> str:
@@ -95,25 +101,17 @@ def _memory(engine: Engine) -> str:
         return UNKNOWN
     if not predicted:
         return _bytes(used)
-    share = f"{used / predicted:.0%} of the {_bytes(predicted)} predicted"
-    return f"{_bytes(used)}, " + (f"[yellow]{share}[/yellow]" if used > TOO_MUCH * predicted else share)
+    share = f"{used / predicted:.0%} of {_bytes(predicted)}"
+    return f"{_bytes(used)}\n" + (f"[yellow]{share}[/yellow]" if used > TOO_MUCH * predicted else share)
 
 
-def _alerts(status: Status) -> Table:
-    table = Table(title="alerts that fire")
-    for heading in ("severity", "alert", "since", "what", "runbook"):
-        table.add_column(heading, overflow="fold")
-    for alert in status.alerts:
-        colour = COLOURS.get(alert.severity, "red")
-        told = alert.annotations
-        table.add_row(
-            f"[{colour}]{escape(alert.severity)}[/{colour}]",
-            escape(alert.name),
-            f"{alert.since[:16].replace('T', ' ')} UTC",
-            escape(told.get("summary", "")),
-            escape(told.get("runbook_url", "")),
-        )
-    return table
+def _alert(alert: Alert) -> Iterator[str]:
+    colour = COLOURS.get(alert.severity, "red")
+    since = f"{alert.since[:16].replace('T', ' ')} UTC"
+    yield f"  [{colour}]{escape(alert.severity):<8}[/{colour}]  {escape(alert.name)} since {since}"
+    for what in ("summary", "runbook_url"):
+        if told := alert.annotations.get(what):
+            yield f"            {escape(told)}"
 
 
 def _disk(disk: Disk) -> str:
@@ -121,6 +119,10 @@ def _disk(disk: Disk) -> str:
     share = f"{left:.0%} left"
     coloured = f"[yellow]{share}[/yellow]" if left < NEARLY_FULL else share
     return f"{escape(disk.mountpoint)}: {_bytes(disk.free)} of {_bytes(disk.size)}, {coloured}"
+
+
+def _seconds(value: float) -> str:
+    return f"{value * 1000:.0f} ms" if value < 1 else f"{value:.1f} s"
 
 
 def _number(value: float | None, form: str) -> str:

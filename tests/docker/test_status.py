@@ -104,12 +104,12 @@ def eventually(project: Project, code: int, *words: str, seconds: float = 180) -
 
 def test_a_stack_that_is_well_is_shown_with_its_figures_and_code_0(seen: Project) -> None:
     # Its engine has been asked, so that the gateway knows how soon it answers.
-    text = eventually(seen, 0, "up, ready", "nothing is broken", "predicted", " s ").output
-    row = next(line for line in text.splitlines() if "chat" in line)
-    for part in (tiny_model.NAME, "MiB"):
-        assert part in row, row
-    assert re.search(r"~\d+\.\d\d s", row), "the gateway's time to the first byte, because Ollama measures none"
-    assert re.search(r"\b0, 0\b", row), "nobody is asking it"
+    text = eventually(seen, 0, "up, ready", "nothing is broken", "predicted", " ms ").output
+    first, second = re.findall(rf"(.*chat \(ollama\).*)\n(.*{tiny_model.NAME}.*)", text)[0]
+    assert "MiB" in first
+    assert re.search(r"\d+% of \d+ MiB", second), "its memory beside what was predicted"
+    assert re.search(r"~\d+ ms", first), "the gateway's time to the first byte, because Ollama measures none"
+    assert re.search(r"\b0, 0\b", first), "nobody is asking it"
     assert re.search(r"disk +/var/lib/docker: [\d.]+ GiB of [\d.]+ GiB, +\d+% left", text)
 
 

@@ -42,8 +42,8 @@ def status_of(stack: Stack, engines: dict[str, tuple[str, str]] = CHAT) -> Statu
     return state(engines, asked.query(FIGURES), asked.query(cost_query(15)), asked.alerts(), asked.targets())
 
 
-def shown(status: Status) -> str:
-    console = Console(file=io.StringIO(), width=220, highlight=False)
+def shown(status: Status, width: int = 220) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
     console.print(rendered(status, "dev", "now"))
     file = console.file
     assert isinstance(file, io.StringIO)
@@ -54,10 +54,27 @@ def test_a_stack_that_is_well_has_no_problem_and_its_figures_are_shown() -> None
     status = status_of(Stack())
     assert status.problems == []
     text = shown(status)
-    for part in ("up, ready", "qwen", "2, 3", "~0.25 s", "700 MiB, 70% of the 1000 MiB predicted", "40% left"):
+    for part in ("up, ready", "qwen", "2, 3", "~250 ms", "700 MiB", "70% of 1000 MiB", "40% left"):
         assert part in text, part
     assert "nothing is broken" in text
     assert "first byte" in text, "what ~ means is said"
+
+
+def test_no_word_is_broken_in_two_on_a_hundred_columns() -> None:
+    stack = Stack()
+    for name, value in (
+        ("slm:ttft_seconds:p95", 12.5),
+        ("slm:tokens_out:rate5m", 12345.6),
+        ("slm:kv_cache_ratio", 1.0),
+        ("slm:memory_bytes", 11.5 * 2**30),
+        ("slm:memory_predicted_bytes", 10.5 * 2**30),
+    ):
+        stack.set(name, value)
+    stack.queries[cost_query(15)] = [sample("", 1234.5, engine="chat")]
+    text = shown(status_of(stack, {"chat": ("llamacpp", "qwen2.5-coder-0.5b-instruct")}), width=100)
+    for part in ("chat (llamacpp)", "qwen2.5-coder-0.5b-instruct", "up, ready", "12346", "12.5 s", "2, 3", "100%",
+                 "11.5 GiB", "110% of 10.5 GiB", "1,234.50"):  # fmt: skip
+        assert part in text, f"{part}:\n{text}"
 
 
 def test_what_an_engine_tells_is_shown_and_a_quantile_of_no_requests_is_nothing() -> None:
@@ -67,7 +84,7 @@ def test_what_an_engine_tells_is_shown_and_a_quantile_of_no_requests_is_nothing(
     stack.set("slm:kv_cache_ratio", 0.42)
     stack.queries[cost_query(15)] = [sample("", 1.5, engine="chat")]
     text = shown(status_of(stack))
-    for part in ("0.50 s", "12.3", "42%", "1.50 USD"):
+    for part in ("500 ms", "12.3", "42%", "1.50"):
         assert part in text, part
     assert "~" not in text
     stack.set("slm:ttft_seconds:p95", "NaN")
