@@ -134,6 +134,10 @@ ALERTS = (
 """Minutes that each alert fired."""
 
 
+FIRST = 'min(prometheus_tsdb_lowest_timestamp_seconds{job="prometheus"})'
+"""Since when figures are kept, in seconds since 1970."""
+
+
 def over(query: str, hours: int) -> str:
     """The query for the time that is shown."""
     return query.replace("DURATION", f"{hours}h")

@@ -13,12 +13,15 @@ from markupsafe import Markup
 
 from components.workload import Value
 from ops.prometheus import Prometheus, Sample
-from ops.report.figures import ALERTS, COLUMNS, FIGURES, Column, over
+from ops.report.figures import ALERTS, COLUMNS, FIGURES, FIRST, Column, over
 from ops.report.plot import drawn
 from ops.status.state import Engine, Status
 
 POINTS = 288
 """Of each line: one in five minutes for a day, which is what a rate of five minutes can tell."""
+
+SHORTEST = 600
+"""Seconds that a page is about at least, however young the stack is: less has no lines to be drawn."""
 
 NOTHING = "-"
 
@@ -35,12 +38,14 @@ class Fired(Value):
 def page(prometheus: Prometheus, status: Status, stack: str, hours: int, kept: str, now: datetime) -> str:
     """The HTML. `kept` says how far back figures go. Raises ops.inside.Unreachable."""
     end = now.timestamp()
-    start = end - hours * 3600
+    wanted = end - hours * 3600
+    first = next((sample.value for sample in prometheus.query(FIRST)), wanted)
+    start = min(max(wanted, first), max(wanted, end - SHORTEST))
     found = [prometheus.query(over(column.query, hours)) for column in COLUMNS]
     template = _environment().get_template("page.html.j2")
     return template.render(
         stack=stack,
-        hours=hours,
+        shown=f"{hours} hours" if first <= wanted else f"no more of the last {hours} hours: figures begin then",
         kept=kept,
         since=_minute(start),
         until=_minute(end),

@@ -15,7 +15,7 @@ from rich.console import Console
 from ops.errors import UserError
 from ops.prometheus import Line, Prometheus
 from ops.report import command
-from ops.report.figures import ALERTS, COLUMNS, FIGURES, over
+from ops.report.figures import ALERTS, COLUMNS, FIGURES, FIRST, over
 from ops.report.page import page
 from ops.report.plot import drawn
 from ops.status.state import FIGURES as NOW
@@ -214,6 +214,24 @@ def test_memory_is_drawn_beside_its_prediction_in_the_same_colour() -> None:
     assert len(dashed) == 2, "the line and its legend"
 
 
+@pytest.mark.parametrize(
+    ("hours_ago", "since", "said"),
+    [
+        (48, "2026-11-25 21:00", "24 hours."),
+        (1, "2026-11-26 20:00", "no more of the last 24 hours: figures begin then"),
+        (0.01, "2026-11-26 20:50", "figures begin then"),
+    ],
+)
+def test_a_young_stacks_page_begins_where_its_figures_do(hours_ago: float, since: str, said: str) -> None:
+    stack = Stack()
+    stack.queries[FIRST] = [sample("", END - hours_ago * 3600)]
+    text = html(stack)
+    assert f"From {since} to 2026-11-26 21:00 (UTC)" in text
+    assert said in text
+    [asked] = {re.findall(r"start=([\d.]+)", url)[0] for url in stack.asked if "query_range" in url}
+    assert float(asked) == datetime.fromisoformat(f"{since}+00:00").timestamp()
+
+
 def test_the_same_figures_make_the_same_page(text: str) -> None:
     assert html(full()) == text
 
@@ -225,6 +243,7 @@ def test_its_queries_name_what_the_rules_record() -> None:
         assert not figure.compared or labels_of(figure.compared, metrics) <= {"engine"}
     for column in COLUMNS:
         assert "engine" in labels_of(over(column.query, 24), metrics), column.title
+    labels_of(FIRST, metrics)
     assert {"alertname", "severity"} <= labels_of(over(ALERTS, 24), metrics)
     assert all("DURATION" not in over(query, 24) for query in (ALERTS, *(column.query for column in COLUMNS)))
 
