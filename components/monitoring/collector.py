@@ -114,7 +114,8 @@ def _docker_receiver(stack: str) -> dict[str, Any]:
     """Reads Docker's JSON lines from where it stopped; lines of other stacks on the same host are let go at once."""
     own = f'attributes.attrs == nil or attributes.attrs["slm.stack"] != "{stack}"'
     return {
-        "include": [f"{LOGS}/*/*-json.log"],
+        # Docker moves a full file away; what was not read of it by then is read there.
+        "include": [f"{LOGS}/*/*-json.log", f"{LOGS}/*/*-json.log.*"],
         **_READING,
         "operators": [
             {"type": "json_parser", "parse_to": "attributes", "on_error": "drop_quiet"},

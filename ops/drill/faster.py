@@ -1,7 +1,8 @@
 """Rules and scrapes with shorter times, so that fifteen drills end within the hour (pure).
 
 Alerts wait at most ten seconds instead of minutes, figures are taken every five seconds, and windows of up to an hour
-have one minute; longer ones stay. What an alert is about does not change.
+have one minute. Longer windows stay, and so does the wait of an alert that has one: it would judge hours by the minutes
+that a stack is old. What an alert is about does not change.
 """
 
 from __future__ import annotations
@@ -31,11 +32,17 @@ def rules(text: str) -> str:
     for group in document["groups"]:
         group["interval"] = EVERY
         for rule in group["rules"]:
+            if not looks_far_back(rule["expr"]):
+                for key in ("for", "keep_firing_for"):
+                    if key in rule:
+                        rule[key] = f"{min(seconds(rule[key]), WAIT_SECONDS)}s"
             rule["expr"] = _WINDOW.sub(_window, rule["expr"])
-            for key in ("for", "keep_firing_for"):
-                if key in rule:
-                    rule[key] = f"{min(seconds(rule[key]), WAIT_SECONDS)}s"
     return yaml.safe_dump(document, sort_keys=False, width=1000)
+
+
+def looks_far_back(expression: str) -> bool:
+    """Whether it has a window that stays as it is because it is long."""
+    return any(seconds(long) > LONGEST_CHANGED for long, _ in _WINDOW.findall(expression))
 
 
 def _window(found: re.Match[str]) -> str:

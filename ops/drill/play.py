@@ -27,7 +27,7 @@ def play(drill: Drill, scene: Scene) -> Result:
     """Cause the fault, wait for its alert, end it, wait until all is well; what was not as it should be is in it."""
     blank = Result(name=drill.name, fault=drill.fault, alert=" or ".join(drill.alerts), note=drill.stands_for)
     if why := drill.left_out(scene):
-        return blank.model_copy(update={"note": f"left out: {why}"})
+        return blank.model_copy(update={"note": why})
     if until(lambda: not scene.firing() & set(drill.alerts), BEFORE_SECONDS) is None:
         return blank.model_copy(update={"held": False, "problems": ("its alert was firing before the fault",)})
     before, secrets = scene.everything(), {scene.key()}

@@ -92,10 +92,15 @@ class Scene:
         return {str(c.name): c for c in found}
 
     def everything(self) -> dict[str, set[str]]:
-        """What there is of the stack on this engine: names of containers with their ids, volumes, networks."""
+        """What there is of the stack on this engine: names of containers with their ids, volumes, networks.
+
+        A container that never ran carries files: a change of these files makes another one of the same name.
+        """
         own: dict[str, Any] = {"label": f"slm.stack={self.machine.stack}"}
         return {
-            "containers": {f"{name} {c.id}" for name, c in self.containers().items()},
+            "containers": {
+                name if c.status == "created" else f"{name} {c.id}" for name, c in self.containers().items()
+            },
             "volumes": {str(v.name) for v in self.client.volumes.list(filters=own)},
             "networks": {str(n.name) for n in self.client.networks.list(filters=own)},
         }

@@ -133,12 +133,14 @@ def test_prometheus_hears_when_the_last_backup_was(kept: Project) -> None:
 
 def test_no_line_is_lost_while_the_store_stands_still(kept: Project) -> None:
     """Requests go on during a backup; each has its line afterwards."""
-    process = kept.start("backup")
     asked = []
-    while process.poll() is None:
-        asked.append(ask(kept))
-        time.sleep(0.2)
-    assert process.returncode == 0
+    with kept.start("backup") as process:
+        while process.poll() is None:
+            asked.append(ask(kept))
+            time.sleep(0.2)
+        assert process.stdout
+        said = process.stdout.read()
+    assert process.returncode == 0, said
     assert len(asked) > 3
 
     def found() -> bool:
