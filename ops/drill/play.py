@@ -65,7 +65,7 @@ def play(drill: Drill, scene: Scene) -> Result:
 
 
 def _cause(drill: Drill, scene: Scene, traffic: Traffic, found: dict[str, object], problems: list[str]) -> None:
-    known = scene.firing()
+    known = scene.begun()
     start = time.monotonic()
     try:
         with drill.act(scene):

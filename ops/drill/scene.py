@@ -107,8 +107,15 @@ class Scene:
 
     def firing(self) -> set[str]:
         """Names of the alerts that fire now; none while Prometheus does not answer."""
+        return self._alerts("firing")
+
+    def begun(self) -> set[str]:
+        """Names of the alerts that fire or are about to."""
+        return self._alerts("firing", "pending")
+
+    def _alerts(self, *states: str) -> set[str]:
         try:
-            return {alert.name for alert in self.prometheus.alerts() if alert.state == "firing"}
+            return {alert.name for alert in self.prometheus.alerts() if alert.state in states}
         except Unreachable:
             return set()
 

@@ -1,8 +1,14 @@
-"""Every fault is caused in a real stack, and is seen: by its alert, by those who ask, and by nobody else."""
+"""Some faults are caused in a real stack, and are seen: by their alerts, by those who ask, and by nobody else.
+
+All of them take a quarter of an hour: that is `make drill`, whose seconds are in docs/monitoring.md. Here one of each
+sort is played: an engine that dies, one that stands still, a target of Prometheus, a change that locks the stack by
+itself and that nobody is to be called for, and one that this machine has not.
+"""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,19 +20,19 @@ from tests.docker import fast_stack, tiny_model
 from tests.docker.project import Finished, Project
 from tests.docker.test_monitoring import eventually, get, query
 
-# Fifteen faults, each with its alert, its end, and what came of it; and a quarter of an hour of compiling before.
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(5400)]
+# Where no image registry answers and nothing is cached, a quarter of an hour goes into compiling.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(2400)]
 
-NOT_HERE = {"node-drain"}
-PLAYED = [drill.name for drill in DRILLS if drill.name not in NOT_HERE]
+PLAYED = ("kill", "freeze", "target-refuses", "key-rotation")
+NOT_HERE = "node-drain"
+NEEDS_ROOT = {"kill"}
 
 
 @pytest.fixture(scope="module")
 def drilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """A stack whose log store takes lines fast enough that a flood is over within minutes."""
+    """A stack with monitoring that answers."""
     project = fast_stack.declare(tmp_path_factory.mktemp("drilled"), "test-drilled")
-    retention = {"logs_days": 1, "logs_gib": 20}
-    project.change({"slm:monitoring": {"target": "laptop", "scrape_seconds": 5, "retention": retention}})
+    project.change({"slm:monitoring": {"target": "laptop", "scrape_seconds": 5}})
     try:
         project.ops("up", timeout=2300).must_succeed()
         body = {"model": tiny_model.NAME, "prompt": "hello", "max_tokens": 1}
@@ -39,8 +45,8 @@ def drilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.fixture(scope="module")
 def played(drilled: Project) -> Finished:
-    """All drills, as a person has them."""
-    return drilled.ops("drill", timeout=4500)
+    """The drills, as a person has them."""
+    return drilled.ops("drill", "--only", ",".join((*PLAYED, NOT_HERE)), timeout=900)
 
 
 def results(project: Project) -> dict[str, dict[str, Any]]:
@@ -52,21 +58,25 @@ def results(project: Project) -> dict[str, dict[str, Any]]:
 @pytest.mark.parametrize("name", PLAYED)
 def test_the_fault_is_seen_ends_and_leaves_nothing(name: str, drilled: Project, played: Finished) -> None:
     result = results(drilled)[name]
-    if result["held"] is None:
-        pytest.skip(result["note"])
     assert result["problems"] == [], played.output
+    if name in NEEDS_ROOT and os.geteuid() != 0:
+        assert (result["held"], result["note"]) == (None, "needs root on the machine of the Docker engine")
+        return
     assert result["held"] is True
+    [drill] = [drill for drill in DRILLS if drill.name == name]
+    assert bool(drill.alerts) == (result["alert_seconds"] is not None)
+    assert sum(result["seen"].values()) > 5, "somebody asked all the while"
 
 
 def test_the_table_names_every_drill_and_the_command_its_outcome(drilled: Project, played: Finished) -> None:
-    assert all(drill.name in played.output for drill in DRILLS)
-    failed = [name for name, result in results(drilled).items() if result["held"] is False]
-    assert (played.code != 0) == bool(failed), played.output
+    assert all(name in played.output for name in (*PLAYED, NOT_HERE))
+    assert set(results(drilled)) == {*PLAYED, NOT_HERE}
+    played.must_succeed()
 
 
 def test_what_cannot_be_had_on_one_machine_is_said(drilled: Project, played: Finished) -> None:
-    assert results(drilled)["node-drain"]["held"] is None
-    assert "needs a cluster" in results(drilled)["node-drain"]["note"]
+    assert results(drilled)[NOT_HERE]["held"] is None
+    assert "needs a cluster" in results(drilled)[NOT_HERE]["note"]
 
 
 def test_prometheus_has_its_own_times_again(drilled: Project, played: Finished) -> None:
@@ -81,29 +91,29 @@ def test_prometheus_has_its_own_times_again(drilled: Project, played: Finished) 
 
 def test_an_alert_that_does_not_come_is_a_drill_that_does_not_hold(drilled: Project, played: Finished) -> None:
     """The same command over a checkout in which the drill waits for an alert of another fault."""
-    program = drilled.folder / "ops/drill/faults_engine.py"
+    program = drilled.folder / "ops/drill/faults_around.py"
     text = program.read_text()
-    assert '("WorkloadRestarted",), FAILS)' in text
-    program.write_text(text.replace('("WorkloadRestarted",), FAILS)', '("GpuHot",), FAILS, within=5)'))
+    expected = '("TargetDown",),\n        stands_for'
+    assert text.count(expected) == 1
+    program.write_text(text.replace(expected, '("GpuHot",),\n        within=5,\n        stands_for'))
     try:
-        done = drilled.ops("drill", "--only", "hub-gone", timeout=600)
+        done = drilled.ops("drill", "--only", "target-refuses", timeout=600)
     finally:
         program.write_text(text)
     assert done.code == 1
-    assert results(drilled)["hub-gone"]["problems"] == ["no alert within 5 s"]
+    assert results(drilled)["target-refuses"]["problems"] == ["no alert within 5 s"]
 
 
 def test_a_drill_that_is_killed_is_put_right_by_the_next(drilled: Project, played: Finished) -> None:
-    process = drilled.start("drill", "--only", "freeze")
     chat = drilled.containers()["chat"]
 
     def paused() -> bool:
         chat.reload()
         return bool(chat.status == "paused")
 
-    eventually(paused, "an engine that stands still", 180)
-    process.kill()
-    process.wait()
+    with drilled.start("drill", "--only", "freeze") as process:
+        eventually(paused, "an engine that stands still", 180)
+        process.kill()
     assert list((drilled.folder / f".slm/{drilled.stack}").glob("drill-files*"))
     drilled.ops("drill", "--only", "egress-denied", timeout=600).must_succeed()
     chat.reload()

@@ -269,6 +269,13 @@ HOSTS = (
         silent=18, fires=23, over=45, labels={"workload": "chat"}, note="started again after the host killed something",
     ),
     Case(
+        "WorkloadRestarted",
+        one("container_start_time_seconds", BOX, "100x30 1900x60")
+        | one("node_vmstat_oom_kill", 'job="node",instance="h"', "7x20 8x70"),
+        silent=28, fires=33, over=60, labels={"workload": "chat"}, quiet=("WorkloadOutOfMemory",),
+        note="ten minutes after the host killed something else",
+    ),
+    Case(
         "WorkloadMemoryNearlyFull",
         one("container_memory_working_set_bytes", BOX, gauge(500 * MIB, 980 * MIB, 5, 25))
         | one("container_spec_memory_limit_bytes", BOX, f"{1000 * MIB}x60"),

@@ -113,7 +113,7 @@ def test_what_azure_decides_cannot_be_said(field: str, value: Any, told: str) ->
 
 def test_our_own_prometheus_is_refused_on_aks_with_the_way_that_works() -> None:
     with pytest.raises(SettingsError, match="azure-managed"):
-        load("prod", PROJECT, {"slm:monitoring": {"target": "cloud"}, "slm:images": IMAGES})
+        load("prod", PROJECT, {"slm:monitoring": {"kind": "prometheus", "emails": []}, "slm:images": IMAGES})
 
 
 def test_azures_monitoring_is_refused_elsewhere() -> None:

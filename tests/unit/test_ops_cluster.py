@@ -18,7 +18,7 @@ from ops.machine import Machine
 
 pytestmark = pytest.mark.unit
 PROJECT = Path(__file__).resolve().parents[2]
-IMAGES = {"fetch": "slmprodexample.azurecr.io/slm/fetch@sha256:" + "a" * 64}
+IMAGES = {role: f"slmprodexample.azurecr.io/slm/{role}@sha256:{'a' * 64}" for role in ("fetch", "ollama-exporter")}
 AZURE = "azblob://pulumi-state?storage_account=slmstate"
 
 

@@ -35,12 +35,14 @@ def _containers() -> tuple[Alert, ...]:
         Alert(
             name="WorkloadOutOfMemory",
             # A container's own count ends with it, so that on Docker it was never seen to rise. The host's goes on: a
-            # start after a kill for want of memory is one, and so is a start after the container was full.
-            expr='sum by (workload) (increase(container_oom_events_total{job="cadvisor",workload!=""}[15m])) > 0'
-            " or (slm:workload_restarts:count15m > 0 and on ()"
-            ' sum (increase(node_vmstat_oom_kill{job="node"}[15m])) > 0)'
+            # start right after a kill for want of memory is one, and so is a start after the container was full.
+            expr='sum by (workload) (increase(container_oom_events_total{job="cadvisor",workload!=""}[5m])) > 0'
+            # Both within three minutes: in a quarter of an hour others are started for reasons of their own.
+            " or (slm:workload_restarts:count3m > 0 and on ()"
+            ' sum (increase(node_vmstat_oom_kill{job="node"}[3m])) > 0)'
             " or (slm:workload_restarts:count15m > 0 and on (workload)"
             " max_over_time(slm:workload_memory:ratio[15m]) > 0.95)",
+            keep="10m",
             severity="critical",
             summary="{{ $labels.workload }} was killed because its memory limit was reached",
         ),

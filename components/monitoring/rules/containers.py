@@ -30,6 +30,7 @@ def containers() -> Group:
             Record(name="slm:workload_memory:ratio", expr="slm:workload_memory_bytes / slm:workload_limit_seen_bytes"),
             # Of the latest copy: a container that takes another's place is a start as well.
             Record(name="slm:workload_restarts:count15m", expr=f"changes(({started})[15m:30s])"),
+            Record(name="slm:workload_restarts:count3m", expr=f"changes(({started})[3m:15s])"),
             Record(name="slm:memory_bytes", expr=described(_of_engine("slm:workload_memory_bytes"))),
             Record(name="slm:memory_limit_bytes", expr=described(_of_engine("slm:workload_memory_limit_bytes"))),
             Record(
