@@ -79,13 +79,15 @@ def gateway(settings: Settings, routes: Sequence[Route], naming: Naming) -> Plan
         called_inside=settings.webui is not None,
         log_contents=bool(settings.monitoring and settings.monitoring.logs.contents),
     )
+    scales = any(r.demand for r in routes)
     around = Surroundings(
         exposure=_exposure(settings),
         callers=_callers_of_the_gateway(settings),
         calls=True,
         outside=tuple(Outside(r.host, r.port) for r in routes if r.upstream),
         scale=Scale(own.replicas, own.replicas),
-        metrics_port=INTERNAL_PORT if settings.monitoring or any(r.demand for r in routes) else None,
+        metrics_port=INTERNAL_PORT if settings.monitoring or scales else None,
+        scales_others=scales,
         advised=True,
     )
     return Planned(own.target, workload, around)

@@ -103,8 +103,8 @@ class Surroundings:
 
     `callers` are the workloads that may open connections to it, and nobody else of the stack may; `calls` says whether
     it calls workloads of the stack itself, `outside` are the endpoints it calls beyond. `metrics_port` is the port that
-    monitoring and autoscaling read. `other_gpus` are the GPUs that the other workloads of the stack take on the same
-    target at their most.
+    monitoring reads, and an autoscaler as well where its figures decide about others' copies (`scales_others`).
+    `other_gpus` are the GPUs that the other workloads of the stack take on the same target at their most.
     `advised`: what it needs is a guess here, so that an autoscaler that measures it is asked for its advice.
     `circles` is where it is: in none, it meets only other exposed workloads, and so reaches the gateway and no engine.
     Outside the engines' circle, who has no way out asks no name server outside.
@@ -118,6 +118,7 @@ class Surroundings:
     outside: tuple[Outside, ...] = ()
     scale: Scale = Scale()
     metrics_port: int | None = None
+    scales_others: bool = False
     other_gpus: int = 0
     advised: bool = False
     view: View | None = None

@@ -15,8 +15,10 @@ from typing import Any
 
 from components.manifests import manifests
 from components.plan import Planned, plan
+from components.program import managed
 from components.settings import Settings, load
 from components.targets.aks.device_plugin import manifests as device_plugin
+from components.targets.aks.monitoring import config_maps
 from components.targets.aks.names import Names as AksNames
 from components.targets.aks.site import site_of as aks_site
 from components.targets.aks.storage import storage_classes
@@ -100,11 +102,15 @@ def _stack(name: str, settings: Settings, site: ClusterSite, cluster: list[Manif
 
 
 def _prod() -> Stack:
-    """The committed production stack, on AKS: a vault, GPU nodes, an internal load balancer."""
-    settings = load("prod", PROJECT, {"slm:images": images()})
-    [aks] = [spec for spec in settings.targets.values() if isinstance(spec, Aks)]
-    cluster = [*storage_classes(aks, AksNames("prod")), *device_plugin(aks)]
-    return _stack("prod", settings, aks_site(aks), cluster)
+    """The committed production stack, on AKS: a vault, GPU nodes, an internal load balancer, watched by Azure."""
+    settings = load("prod", PROJECT, {"slm:images": images(**MONITORING)})
+    [target] = [(name, spec) for name, spec in settings.targets.items() if isinstance(spec, Aks)]
+    name, aks = target
+    told = managed(settings, name, "prod")
+    if told is None:
+        raise LookupError("nobody watches the production stack")
+    cluster = [*storage_classes(aks, AksNames("prod")), *device_plugin(aks), *config_maps(told)]
+    return _stack("prod", settings, aks_site(aks, managed=True), cluster)
 
 
 def on_cluster(name: str) -> dict[str, Any]:

@@ -43,9 +43,9 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     ) -> Recorder:
         recorder = recorder or Recorder()
         pulumi.runtime.set_mocks(recorder, project="slm", stack=stack, preview=False)
-        # Monitoring brings a dozen containers and images of their own: tests of it ask for it.
+        # The laptop's monitoring brings a dozen containers and images of their own: tests of it ask for it.
         values = {
-            "slm:monitoring": "null",
+            **({"slm:monitoring": "null"} if stack == "dev" else {}),
             "slm:images": json.dumps(IMAGES),
             "slm:apiKeys": json.dumps(KEYS if keys is None else keys),
         }

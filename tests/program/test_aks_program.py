@@ -604,7 +604,7 @@ def test_control_48_only_azures_agent_reaches_what_prometheus_would(declare: Dec
     assert "from-prometheus-to-watched" not in policies
 
 
-FETCH = "slmprodexample.azurecr.io/slm/fetch:1@sha256:" + "f" * 64
+IMAGES = {role: f"slmprodexample.azurecr.io/slm/{role}:1@sha256:{'f' * 64}" for role in ("fetch", "ollama-exporter")}
 
 
 def test_the_committed_production_stack_declares_all_of_it(run_program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -612,13 +612,16 @@ def test_the_committed_production_stack_declares_all_of_it(run_program: Run, mon
     recorder = run_program(
         "prod",
         config={
-            "slm:images": json.dumps({"fetch": FETCH}),
+            "slm:images": json.dumps(IMAGES),
             "slm:security": json.dumps({"allow_registries": ["docker.io", "slmprodexample.azurecr.io"]}),
         },
         keys={"key-1": CANARY},
     )
     assert isinstance(recorder, AksRecorder)
     assert set(nodes(recorder)) == {"system", "general", "gpu"}
+    assert recorder.only(":AzureMonitorWorkspace")
+    (mailed,) = recorder.only(":ActionGroup")["emailReceivers"]
+    assert mailed["emailAddress"] == "operations@example.com"
     services = {inputs["metadata"]["name"]: inputs for inputs in recorder.of_type(":Service").values()}
     (balancer,) = [service for service in services.values() if service["spec"].get("type") == "LoadBalancer"]
     assert balancer["metadata"]["annotations"]["service.beta.kubernetes.io/azure-load-balancer-internal"] == "true"

@@ -11,12 +11,8 @@ import pytest
 from components.manifests import manifests
 from components.monitoring.grafana import SECRETS as GRAFANA_SECRETS
 from components.program import managed
-from components.settings import load
-from components.targets.aks.monitoring import config_maps
-from components.targets.aks.site import site_of
 from components.targets.kubernetes.names import Manifest
-from components.targets.spec import Aks
-from tests.kubernetes.rendered import MONITORING, PROJECT, images, on_cluster, stack
+from tests.kubernetes.rendered import MONITORING, images, on_cluster, stack
 from tests.program.aks_recorder import AksRecorder
 from tests.program.conftest import Run
 from tests.program.recorder import Recorder, is_secret
@@ -92,24 +88,13 @@ def test_a_stack_on_a_cluster_is_sent_as_it_is_rendered(run_program: Run, tmp_pa
     same(recorder, manifests(whole.settings, whole.site, "dev"))
 
 
-def test_the_production_stack_is_sent_as_it_is_rendered(run_program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.program.conftest.Recorder", AksRecorder)
-    recorder = run_program("prod", config={"slm:images": json.dumps(images())})
-    same(recorder, stack("prod").all)
-
-
-def test_a_production_stack_that_azure_watches_is_sent_as_it_is_rendered(
+def test_the_production_stack_which_azure_watches_is_sent_as_it_is_rendered(
     run_program: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tests.program.conftest.Recorder", AksRecorder)
-    own = {"kind": "azure-managed", "target": "cloud", "emails": ["ops@example.org"]}
-    given = {"slm:images": images(**MONITORING), "slm:monitoring": own}
-    recorder = run_program("prod", config={name: json.dumps(value) for name, value in given.items()})
+    recorder = run_program("prod", config={"slm:images": json.dumps(images(**MONITORING))})
     assert isinstance(recorder, AksRecorder)
-    settings = load("prod", PROJECT, given)
-    [aks] = [spec for spec in settings.targets.values() if isinstance(spec, Aks)]
-    told = managed(settings, "cloud", "prod")
+    same(recorder, stack("prod").all)
+    told = managed(stack("prod").settings, "cloud", "prod")
     assert told
-    stack_itself = manifests(settings, site_of(aks, managed=True), "prod")
-    same(recorder, [*stack_itself, *stack("prod").cluster, *config_maps(told)])
     assert len(recorder.of_type(":PrometheusRuleGroup")) == len(told.groups)

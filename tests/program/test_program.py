@@ -129,13 +129,14 @@ def test_images_of_this_machine_are_refused_where_nodes_pull_from_a_registry(run
 
 
 def test_the_committed_production_stack_is_declared_whole(run_program: Run) -> None:
-    images = {"fetch": f"docker.io/slm/fetch:1@sha256:{'f' * 64}"}
+    images = {role: f"docker.io/slm/{role}:1@sha256:{'f' * 64}" for role in ("fetch", "ollama-exporter")}
     recorder = run_program("prod", {"slm:images": json.dumps(images)}, recorder=AksRecorder())
     assert {s.type for s in recorder.seen if s.is_component} >= {
         "slm:target:aks",
         "slm:target:kubernetes",
         "slm:engine:ollama",
         "slm:gateway:haproxy",
+        "slm:monitoring:azure-managed",
     }
     spec = recorder.inputs["chat-deployment"]["spec"]["template"]["spec"]
     assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"

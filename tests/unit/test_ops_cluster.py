@@ -134,7 +134,7 @@ def test_an_image_that_no_cluster_can_pull_is_named_with_its_fix(
     site: tuple[Machine, list[str], dict[str, str]],
 ) -> None:
     machine, done, _ = site
-    with pytest.raises(UserError, match=r"no image for fetch that a cluster can pull"):
+    with pytest.raises(UserError, match=r"no image for fetch, ollama-exporter that a cluster can pull"):
         cluster.up(machine, load("prod", PROJECT, {}), quiet(), lambda _: Vault())
     assert done == []
 

@@ -83,7 +83,7 @@ def _ingress(workload: Workload, around: Surroundings, names: Names) -> list[Man
     if around.exposure and names.site.exposure != "none":
         blocks = [{"ipBlock": {"cidr": cidr}} for cidr in allowed_sources(names)]
         rules.append({"from": blocks, "ports": _ports(workload.port)})
-    if around.metrics_port and names.site.keda_namespace:
+    if around.metrics_port and around.scales_others and names.site.keda_namespace:
         keda = {
             "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: names.site.keda_namespace}},
             "podSelector": {"matchLabels": KEDA_LABELS},
