@@ -6,7 +6,8 @@ from components.monitoring.dashboards.model import Page, Panel, Query, Row, belo
 
 API = 'job="gateway",proxy="api"'
 BACKENDS = 'job="gateway",proxy=~"engine-.+"'
-LINES = '{workload="gateway"} | json'
+# What HAProxy says of itself is on its other stream, and a rate over a line that is no JSON is an error.
+LINES = '{workload="gateway",stream="stdout"} | json | __error__=""'
 
 
 def gateway() -> Page:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from components.monitoring.dashboards.gateway import API
+from components.monitoring.dashboards.gateway import API, LINES
 from components.monitoring.dashboards.model import Choice, Page, Panel, Query, Row
 
 WORKLOAD = Choice(name="workload", title="Workload", series="slm:workload_memory_bytes", label="workload")
-GATEWAY = '{workload="gateway"} | json'
 
 
 def logs() -> Page:
@@ -14,7 +13,7 @@ def logs() -> Page:
     return Page(
         uid="slm-logs",
         title="Logs",
-        about="What was written when a figure was bad. No prompt and no answer is ever in a log.",
+        about="What was written when a figure was bad. No prompt and no answer is in it unless the stack file says so and why.",
         choices=(WORKLOAD,),
         rows=(
             Row(
@@ -25,7 +24,7 @@ def logs() -> Page:
                         about="To be compared with the gateway's own figures: they differ when lines are lost.",
                         unit="cps",
                         logs=True,
-                        queries=(Query(expr=f"sum by (status) (rate({GATEWAY} [5m]))", legend="{{status}}"),),
+                        queries=(Query(expr=f"sum by (status) (rate({LINES} [5m]))", legend="{{status}}"),),
                         low=0,
                         width=12,
                         runbooks=("LogsDoNotArrive",),
@@ -48,7 +47,7 @@ def logs() -> Page:
                         about="Server errors, with the id that client (X-Request-Id) and engine have as well.",
                         shape="logs",
                         logs=True,
-                        queries=(Query(expr=f"{GATEWAY} | status >= 500"),),
+                        queries=(Query(expr=f"{LINES} | status >= 500"),),
                         width=24,
                         height=10,
                         runbooks=("ErrorBudgetBurn",),
