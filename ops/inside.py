@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 SECONDS = 20
 """How long one question may take."""
 
+TRIES = 3
+"""How often a question is put whose answer is empty. Nothing that is asked here answers with nothing, but of a command
+that ended well a busy Docker engine was seen to hand over no output."""
+
 
 class Runs(Protocol):
     """A place where programs of Prometheus's image run."""
@@ -47,7 +51,7 @@ class Wget:
         self._prometheus, self._stack = prometheus, stack
 
     def get(self, url: str) -> str:
-        return self._wget(url)
+        return next((answer for _ in range(TRIES) if (answer := self._wget(url))), "")
 
     def post(self, url: str, body: str) -> str:
         return self._wget("--header", "Content-Type: application/json", "--post-data", body, url)

@@ -40,12 +40,17 @@ def jobs(settings: Settings, naming: Naming, scales: dict[str, Scale]) -> tuple[
         *_engines(settings, naming, scales),
         Job(
             name=GATEWAY,
-            asked=(Asked(host=naming.host_of(GATEWAY), port=INTERNAL_PORT, copies=scales[GATEWAY].most > 1),),
+            asked=(_gateway(naming, copies=scales[GATEWAY].most > 1),),
         ),
         _probing(settings, naming),
         *_watching(settings, naming),
     ]
     return tuple(found)
+
+
+def _gateway(naming: Naming, *, copies: bool) -> Asked:
+    host = naming.copies_host_of(GATEWAY) if copies else naming.host_of(GATEWAY)
+    return Asked(host=host, port=INTERNAL_PORT, copies=copies)
 
 
 def _watching(settings: Settings, naming: Naming) -> Iterator[Job]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
+from ops import inside
 from ops.verify import broken_controls
 from tests.docker import fast_stack, tiny_model
 from tests.docker.project import Project
@@ -49,8 +50,11 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 def get(project: Project, url: str) -> Any:
     """Ask a part of monitoring from inside: no port of it is published."""
-    done = project.containers()["prometheus"].exec_run(["wget", "-q", "-T", "5", "-O", "-", url])
-    assert done.exit_code == 0, f"{url}: {done.output.decode()}"
+    for _ in range(inside.TRIES):
+        done = project.containers()["prometheus"].exec_run(["wget", "-q", "-T", "20", "-O", "-", url])
+        assert done.exit_code == 0, f"{url}: {done.output.decode()}"
+        if done.output:
+            break
     return json.loads(done.output)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from components.monitoring.dashboards import Page, Panel, Query, pages
 from components.monitoring.rules import alerts
 from tests.docker import fast_stack, tiny_model
 from tests.docker.project import Project
+from tests.docker.test_monitoring import get
 
 pytestmark = pytest.mark.docker
 
@@ -55,9 +55,7 @@ class Watched:
         self.project, self.kinds = project, kinds
 
     def get(self, url: str) -> Any:
-        done = self.project.containers()["prometheus"].exec_run(["wget", "-q", "-T", "20", "-O", "-", url])
-        assert done.exit_code == 0, f"{url}: {done.output.decode()}"
-        return json.loads(done.output)["data"]["result"]
+        return get(self.project, url)["data"]["result"]
 
     def prometheus(self, expr: str) -> list[Any]:
         found: list[Any] = self.get(f"http://127.0.0.1:9090/api/v1/query?query={quote(expr)}")

@@ -261,6 +261,14 @@ def test_it_asks_with_the_program_that_the_probe_uses() -> None:
     assert client.ran[1][-3:] == ["--post-data", "[]", "http://alertmanager:9093/x"]
 
 
+def test_a_question_with_an_empty_answer_is_put_again_and_a_command_is_not() -> None:
+    client = Client(out=b"")
+    assert container(client).get("http://127.0.0.1:9090/x") == ""
+    assert len(client.ran) == inside.TRIES
+    assert container(client).post("http://alertmanager:9093/x", "[]") == ""
+    assert len(client.ran) == inside.TRIES + 1
+
+
 @pytest.mark.parametrize(
     ("client", "error", "said"),
     [

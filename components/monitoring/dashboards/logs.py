@@ -13,7 +13,7 @@ def logs() -> Page:
     return Page(
         uid="slm-logs",
         title="Logs",
-        about="What was written when a figure was bad. No prompt and no answer is in it unless the stack file says so and why.",
+        about="What was written when a figure was bad. No prompt is in it unless the stack file says why.",
         choices=(WORKLOAD,),
         rows=(
             Row(
