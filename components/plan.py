@@ -180,6 +180,9 @@ class _Anywhere:
     def host_of(self, name: str) -> str:
         return name
 
+    def copies_host_of(self, name: str) -> str:
+        return name
+
     def agent_host_of(self, name: str) -> str:
         return name
 

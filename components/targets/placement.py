@@ -154,6 +154,9 @@ class Naming(Protocol):
     def host_of(self, name: str) -> str:
         """The name under which the other workloads reach the workload `name`."""
 
+    def copies_host_of(self, name: str) -> str:
+        """The name that stands for each copy of an exposed workload, for whoever reads the figures of each."""
+
     def agent_host_of(self, name: str) -> str:
         """The same of an agent that lives apart, because of what it sees of its machine."""
 

@@ -39,7 +39,8 @@ def watched() -> Watched:
 def test_its_agent_asks_engines_gateway_and_kubelets_and_nothing_that_does_not_run(watched: Watched) -> None:
     jobs = {job["job_name"]: job for job in yaml.safe_load(watched.scrape)["scrape_configs"]}
     assert set(jobs) == {"ollama", "gateway", "blackbox", "cadvisor"}
-    assert jobs["gateway"]["dns_sd_configs"][0]["names"] == ["gateway.slm.svc.cluster.local"]
+    (found_by,) = jobs["gateway"]["dns_sd_configs"]
+    assert found_by["names"] == ["gateway-copies.slm.svc.cluster.local"], "each copy is asked"
     assert jobs["cadvisor"]["kubernetes_sd_configs"] == [{"role": "node"}]
     maps = {one["metadata"]["name"]: one for one in config_maps(watched)}
     assert {one["metadata"]["namespace"] for one in maps.values()} == {"kube-system"}

@@ -179,8 +179,11 @@ def test_an_engines_name_stands_for_each_of_its_copies_and_the_gateways_for_any(
     assert engine["spec"]["clusterIP"] == "None"
     assert [(p["name"], p["port"], p["targetPort"]) for p in engine["spec"]["ports"]] == [("serving", 8000, 8000)]
     around = Surroundings(Exposure("127.0.0.1", 80), callers=(Caller("webui", 8081),), metrics_port=8404)
-    [way_in] = services(service(), around, names())
+    way_in, copies = services(service(), around, names())
     assert "clusterIP" not in way_in["spec"]
+    assert copies["metadata"]["name"] == f"{way_in['metadata']['name']}-copies"
+    assert (copies["spec"]["clusterIP"], copies["spec"]["publishNotReadyAddresses"]) == ("None", True)
+    assert [(p["name"], p["port"]) for p in copies["spec"]["ports"]] == [("metrics", 8404)]
     assert [(p["name"], p["port"]) for p in way_in["spec"]["ports"]] == [
         ("serving", 8000), ("inside", 8081), ("metrics", 8404),
     ]  # fmt: skip

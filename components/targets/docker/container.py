@@ -62,6 +62,10 @@ class Names:
         """Docker's name server knows a container by its workload's name."""
         return name
 
+    def copies_host_of(self, name: str) -> str:
+        """There is one copy of a workload."""
+        return self.host_of(name)
+
     def agent_host_of(self, name: str) -> str:
         """A Docker host has no place apart: agents have the same kind of names."""
         return self.host_of(name)

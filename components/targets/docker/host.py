@@ -52,6 +52,10 @@ class DockerHost(pulumi.ComponentResource):
         """The name by which containers reach a workload."""
         return self.names.host_of(name)
 
+    def copies_host_of(self, name: str) -> str:
+        """The name that stands for each copy of an exposed workload."""
+        return self.names.copies_host_of(name)
+
     def agent_host_of(self, name: str) -> str:
         """The same of an agent."""
         return self.names.agent_host_of(name)

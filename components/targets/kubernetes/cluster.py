@@ -82,6 +82,10 @@ class KubernetesCluster(pulumi.ComponentResource):
         """The name of a workload's Service."""
         return self.names.host_of(name)
 
+    def copies_host_of(self, name: str) -> str:
+        """The name that stands for each copy of an exposed workload."""
+        return self.names.copies_host_of(name)
+
     def agent_host_of(self, name: str) -> str:
         """The name of the Service of an agent of the nodes."""
         return self.names.agent_host_of(name)
@@ -106,7 +110,7 @@ class KubernetesCluster(pulumi.ComponentResource):
         filled = [self._volume(volume, workload, at) for volume in shared_volumes(workload)]
         before = self._beginning(workload, at.around, at.secrets, at.parent, names)
         for manifest in services(workload, at.around, names):
-            self._declare(f"{workload.name}-service", manifest, at.parent)
+            self._declare(f"{manifest['metadata']['name']}-service", manifest, at.parent)
         made = controller(workload, at.around, names, self._annotations(workload, at.secrets))
         seconds = service_seconds(workload, at.around.scale)
         pods = self._declare(

@@ -20,6 +20,9 @@ INSTANCE_LABEL = "app.kubernetes.io/instance"
 AGENTS = "-node-agents"
 """How the namespace ends that programs are in which see paths of the nodes."""
 
+COPIES = "-copies"
+"""How the name ends that stands for each copy of an exposed workload."""
+
 _USUAL_PORTS = (80, 443)
 
 
@@ -80,6 +83,10 @@ class Names:
     def host_of(self, name: str) -> str:
         """The full name of a workload's Service: looked up with one question, whatever a pod's search list says."""
         return f"{name}.{self.namespace}.svc.{self.site.cluster_domain}"
+
+    def copies_host_of(self, name: str) -> str:
+        """The full name of the Service that stands for each copy of an exposed workload."""
+        return self.host_of(f"{name}{COPIES}")
 
     def agent_host_of(self, name: str) -> str:
         """The same of an agent of the nodes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from components.targets.kubernetes.agents import view_egress
-from components.targets.kubernetes.names import NAME_LABEL, Manifest, Names
+from components.targets.kubernetes.names import COPIES, NAME_LABEL, Manifest, Names
 from components.targets.kubernetes.pod import DNS_LABEL
 from components.targets.kubernetes.site import PRIVATE
 from components.targets.kubernetes.storage import SKIP_AWAIT
@@ -131,7 +131,8 @@ def _internet() -> Manifest:
 
 def services(workload: Workload, around: Surroundings, names: Names) -> list[Manifest]:
     """The names under which it is found. One that is not exposed has no address of its own but those of its pods, so
-    that the gateway sees each copy and sends requests where the fewest run.
+    that the gateway sees each copy and sends requests where the fewest run. One that is exposed has one address, which
+    leads to any copy; a second name stands for each of them, ready or not, for whoever reads their figures.
     """
     if workload.port is None:
         return []
@@ -148,15 +149,22 @@ def services(workload: Workload, around: Surroundings, names: Names) -> list[Man
     }
     if not around.exposure:
         spec["clusterIP"] = "None"
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            # Nobody waits for a Service to have pods: the pods come after it.
-            "metadata": names.metadata(workload.name, workload.name, SKIP_AWAIT),
-            "spec": spec,
+    found = [_service(workload.name, workload, spec, names)]
+    if around.exposure and around.metrics_port:
+        copies = {
+            **spec,
+            "ports": [_service_port("metrics", around.metrics_port, around.metrics_port)],
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
         }
-    ]
+        found.append(_service(f"{workload.name}{COPIES}", workload, copies, names))
+    return found
+
+
+def _service(name: str, workload: Workload, spec: Manifest, names: Names) -> Manifest:
+    # Nobody waits for a Service to have pods: the pods come after it.
+    metadata = names.metadata(name, workload.name, SKIP_AWAIT)
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
 def outside_service(workload: Workload, exposure: Exposure, names: Names) -> Manifest | None:

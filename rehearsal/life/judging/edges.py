@@ -44,8 +44,8 @@ def places(templates: dict[str, dict[str, str]], namespace: str) -> list[Place]:
 def ports(settings: Settings) -> set[int]:
     """Every port at which somebody of the stack could be called, or could call."""
     outside = {e.port for e in settings.engines.values() if isinstance(e, External)}
-    exporters = {blackbox.PORT, ollama_exporter.PORT}
-    own = {PORT, PLAIN_PORT, INTERNAL_PORT, HTTPS, DNS, 80} | exporters
+    watching = {blackbox.PORT, ollama_exporter.PORT}
+    own = {PORT, PLAIN_PORT, INTERNAL_PORT, HTTPS, DNS, 80} | watching
     return own | {e.port for e in settings.hosted.values()} | outside
 
 
@@ -71,6 +71,14 @@ def expected(settings: Settings, target: Aks, jobs: dict[str, bool]) -> set[Edge
         if target.exposure == "internal":
             edges |= {Edge(SITE, WEBUI, settings.webui.port), Edge(API, WEBUI, settings.webui.port)}
     return edges | _watching(settings)
+
+
+def exporters(settings: Settings) -> list[str]:
+    """What a stack that Azure watches runs for it: who calls the gateway, and who asks engines without figures."""
+    if settings.monitoring is None:
+        return []
+    unmetered = any(engine.metrics_path is None for engine in settings.hosted.values())
+    return [blackbox.NAME, *([ollama_exporter.NAME] if unmetered else [])]
 
 
 def _watching(settings: Settings) -> set[Edge]:
