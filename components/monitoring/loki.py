@@ -31,6 +31,8 @@ def workload(monitoring: Monitoring, image: Image) -> Workload:
         name=NAME,
         image=image,
         args=(f"-config.file={FILES_DIRECTORY}/loki.yml", "-target=all"),
+        # Go would let garbage grow to as much as is in use before it collects it, and a flood of lines was its end.
+        env={"GOMEMLIMIT": f"{monitoring.loki_mib * 3 // 4}MiB"},
         files=(File(name="loki.yml", content=configuration(kept)),),
         volumes=(Volume(name=VOLUME, path=DATA, read_only=False, size_gib=kept.logs_volume_gib, keep=True),),
         scratch=(Scratch(path="/tmp", size_mib=64),),  # noqa: S108

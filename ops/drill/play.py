@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from components.monitoring.rules import alerts
 from ops.drill import faster
@@ -30,7 +30,7 @@ def play(drill: Drill, scene: Scene) -> Result:
         return blank.model_copy(update={"note": why})
     if until(lambda: not scene.firing() & set(drill.alerts), BEFORE_SECONDS) is None:
         return blank.model_copy(update={"held": False, "problems": ("its alert was firing before the fault",)})
-    before, secrets = scene.everything(), {scene.key()}
+    before, restarts, secrets = scene.everything(), scene.restarts(), {scene.key()}
     traffic = Traffic(scene.url, scene.model, scene.key).start()
     if until(lambda: any(a.status == 200 for a in traffic.answers()), 60) is None:
         return blank.model_copy(
@@ -50,6 +50,7 @@ def play(drill: Drill, scene: Scene) -> Result:
     secrets.add(scene.key())
     problems += judged(drill, answers)
     problems += _left(before, scene)
+    problems += fell(restarts, scene.restarts())
     problems += _leaked(scene, begun, secrets)
     problems += _lost(scene, begun, answers)
     slowest = max((answer.seconds for answer in answers), default=0.0)
@@ -137,6 +138,11 @@ def _left(before: dict[str, set[str]], scene: Scene) -> list[str]:
             found.append(f"{kind} left behind: {', '.join(more)}")
     stopped = [name for name, c in scene.containers().items() if c.status == "exited"]
     return [*found, *([f"not running: {', '.join(stopped)}"] if stopped else [])]
+
+
+def fell(before: Mapping[str, int], after: Mapping[str, int]) -> list[str]:
+    """Containers that the fault was not about, and that ended by themselves meanwhile."""
+    return [f"{name} fell over as well" for name, count in sorted(after.items()) if count > before.get(name, count)]
 
 
 def _leaked(scene: Scene, begun: float, secrets: set[str]) -> list[str]:

@@ -105,6 +105,11 @@ class Scene:
             "networks": {str(n.name) for n in self.client.networks.list(filters=own)},
         }
 
+    def restarts(self) -> dict[str, int]:
+        """How often Docker has started each container again because it ended by itself; not the engine's."""
+        own = self.names.container(self.engine)
+        return {name: int(c.attrs["RestartCount"]) for name, c in self.containers().items() if name != own}
+
     def firing(self) -> set[str]:
         """Names of the alerts that fire now; none while Prometheus does not answer."""
         return self._alerts("firing")

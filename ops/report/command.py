@@ -34,6 +34,6 @@ def run(stack: str, hours: int, file: Path | None, console: Console) -> Path:
             f"{chosen} cannot be written: {error.strerror}", harm="there is no report", fix="give another FILE"
         ) from None
     console.print(
-        f"  report of the last {hours} hours in {chosen} ({len(text.encode()) / 1e3:.0f} kB, one page, no script)"
+        f"  report of the last {hours} h in {chosen} ({len(text.encode()) / 1e3:.0f} kB, one page, no script)"
     )
     return chosen

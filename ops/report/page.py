@@ -45,7 +45,7 @@ def page(prometheus: Prometheus, status: Status, stack: str, hours: int, kept: s
     template = _environment().get_template("page.html.j2")
     return template.render(
         stack=stack,
-        shown=f"{hours} hours" if first <= wanted else f"no more of the last {hours} hours: figures begin then",
+        shown=f"{hours} h" if first <= wanted else f"no more of the last {hours} h: figures begin then",
         kept=kept,
         since=_minute(start),
         until=_minute(end),

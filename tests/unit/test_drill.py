@@ -15,7 +15,7 @@ from ops.drill import faster, stand_in
 from ops.drill.command import DRILLS, named, table, written
 from ops.drill.drill import Drill, Result
 from ops.drill.faults_around import needs_a_cluster
-from ops.drill.play import WAITS, judged
+from ops.drill.play import WAITS, fell, judged
 from ops.drill.traffic import NO_ANSWER, Answer, counted
 from ops.errors import UserError
 from ops.machine import Machine
@@ -153,6 +153,10 @@ DRILL = Drill("d", "f", DRILLS[0].act, ("EngineDown",), frozenset({200, 503}), l
 def test_what_nobody_should_see_is_a_problem(answers: list[Answer], problem: str) -> None:
     [found] = judged(DRILL, answers)
     assert problem in found
+
+
+def test_a_container_that_falls_over_beside_the_fault_is_a_problem() -> None:
+    assert fell({"loki": 1, "gateway": 0}, {"loki": 2, "gateway": 0, "new": 3}) == ["loki fell over as well"]
 
 
 def test_what_may_be_seen_is_none() -> None:

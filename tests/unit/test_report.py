@@ -217,8 +217,8 @@ def test_memory_is_drawn_beside_its_prediction_in_the_same_colour() -> None:
 @pytest.mark.parametrize(
     ("hours_ago", "since", "said"),
     [
-        (48, "2026-11-25 21:00", "24 hours."),
-        (1, "2026-11-26 20:00", "no more of the last 24 hours: figures begin then"),
+        (48, "2026-11-25 21:00", "24 h."),
+        (1, "2026-11-26 20:00", "no more of the last 24 h: figures begin then"),
         (0.01, "2026-11-26 20:50", "figures begin then"),
     ],
 )
