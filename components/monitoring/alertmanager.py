@@ -48,6 +48,28 @@ def workload(monitoring: Monitoring, image: Image) -> Workload:
     )
 
 
+def hushed() -> list[dict[str, Any]]:
+    """Which alerts nobody is told of while a worse one about the same thing fires.
+
+    Labels that neither has count as equal, so that each rule says which it is about.
+    """
+    worse = {
+        "CertificateExpiresNow": ("CertificateExpires", ("instance",)),
+        "DiskFull": ("DiskNearlyFull|DiskFillsSoon", ("instance", "mountpoint")),
+        "WorkloadRestartsAgain": ("WorkloadRestarted", ("workload",)),
+    }
+    rules = [
+        {"source_matchers": [f'alertname="{name}"'], "target_matchers": [f'alertname=~"{less}"'], "equal": [*same]}
+        for name, (less, same) in worse.items()
+    ]
+    of_engine = {
+        "source_matchers": ['severity="critical"', 'engine!=""'],
+        "target_matchers": ['severity=~"warning|info"', 'engine!=""'],
+        "equal": ["engine"],
+    }
+    return [of_engine, *rules]
+
+
 def configuration(receivers: Mapping[str, Receiver]) -> str:
     """Its configuration file: the worst first, and a critical alert hushes the warnings about the same thing."""
     document = {
@@ -59,13 +81,7 @@ def configuration(receivers: Mapping[str, Receiver]) -> str:
             "repeat_interval": "4h",
             "routes": [_watchdog(receivers), *(_route(name, receiver) for name, receiver in receivers.items())],
         },
-        "inhibit_rules": [
-            {
-                "source_matchers": ['severity="critical"'],
-                "target_matchers": ['severity=~"warning|info"'],
-                "equal": ["engine", "alertname"],
-            }
-        ],
+        "inhibit_rules": hushed(),
         "receivers": [
             {"name": NOBODY},
             *({"name": name, **receiver.configuration(path_of(name))} for name, receiver in receivers.items()),
