@@ -17,7 +17,8 @@ from tests.docker import fast_stack, tiny_model
 from tests.docker.project import Project
 from tests.docker.test_monitoring import get
 
-pytestmark = pytest.mark.docker
+# The stack of all engines takes ten minutes on a busy machine, and where nothing is cached a quarter of an hour more.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
 
 RUNBOOKS = Path(__file__).resolve().parents[2] / "docs" / "runbooks"
 QUIET_PAGES = {"slm-gpu"}
