@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pulumi
 
+from components import keeping
 from components.settings import Settings, SettingsError, from_pulumi_config, passphrase_problem
 from components.sizing import cautions
 from components.sizing.auto import resolved
@@ -29,7 +29,8 @@ def read_settings() -> Settings:
     """The stack's settings: its committed file, overlaid by what Pulumi's configuration says.
 
     Raises pulumi.RunError with every problem found, for what cannot fit, cannot be deployed yet or was never prepared,
-    and in production for a passphrase that protects nothing. What fits only tightly is a warning.
+    and in production for a passphrase that protects nothing. A state or secrets kept weakly end an update; a preview
+    tells of them. What fits only tightly is a warning.
     """
     values = pulumi.runtime.config.CONFIG.get()
     secret_keys = pulumi.runtime.config._SECRET_KEYS.get()
@@ -43,10 +44,7 @@ def read_settings() -> Settings:
     for cost in costs(settings):
         pulumi.info(cost.summary)
     stack = pulumi.get_stack()
-    passphrase = _passphrase()
-    problem = passphrase_problem(passphrase) if settings.environment == "prod" and passphrase is not None else None
-    if problem:
-        raise pulumi.RunError(f"stack '{stack}' is production: {problem}")
+    _require_safe_keeping(settings, stack)
     if roles := settings.unprepared():
         raise pulumi.RunError(
             f"stack '{stack}' has no image for {', '.join(roles)} on this machine, so nothing can be started: run"
@@ -62,6 +60,18 @@ def told_in_words() -> Iterator[None]:
         yield
     except (UnsupportedError, KubeconfigError) as error:
         raise pulumi.RunError(str(error)) from None
+
+
+def _require_safe_keeping(settings: Settings, stack: str) -> None:
+    """End a production stack's program where its secrets or its state are kept weakly (control 63)."""
+    passphrase = _passphrase() if settings.environment == "prod" else None
+    if passphrase is not None and (problem := passphrase_problem(passphrase)):
+        raise pulumi.RunError(f"stack '{stack}' is production: {problem}")
+    weak = keeping.problems(settings, stack, PROJECT, os.environ)
+    if weak and not pulumi.runtime.is_dry_run():
+        raise pulumi.RunError(f"stack '{stack}' is production: {'; '.join(weak)}. Nothing was changed")
+    for one in weak:
+        pulumi.warn(f"an update will be refused: {one}")
 
 
 def _passphrase() -> str | None:
@@ -103,7 +113,4 @@ def connect(settings: Settings) -> dict[str, Target]:
 
             told = managed(settings, name, pulumi.get_stack())
             targets[name] = AksTarget(name, cast(Aks, resolved(settings, name)), pulumi.get_stack(), told).kubernetes
-    # All that is imported lives to the end. Python would walk through it several times when it ends, which takes
-    # 70 ms of every preview.
-    gc.freeze()
     return targets

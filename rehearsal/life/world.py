@@ -13,6 +13,7 @@ from typing import Self
 
 import psutil
 
+from components.keeping import REHEARSAL
 from components.settings import Settings
 from components.targets.spec import Aks
 from rehearsal import plugins
@@ -26,9 +27,6 @@ from rehearsal.life.vault import Driver, Vault
 from rehearsal.providers.azure import kubelogin
 from rehearsal.providers.azure.cloud import Cloud
 from tools.places import CHECKOUT
-
-STATE = "SLM_REHEARSAL_AZURE"
-"""The variable by which the azure-native stand-in finds its simulated Azure."""
 
 
 class World:
@@ -92,7 +90,7 @@ class World:
         return {
             **found,
             "PATH": f"{self.life / 'programs'}:{found['PATH']}",
-            STATE: str(self.azure),
+            REHEARSAL: str(self.azure),
             # The program tells its provider the same. A plugin built from the newest source there is reads this only.
             "PULUMI_K8S_ENABLE_PATCH_FORCE": "true",
         }
@@ -177,7 +175,7 @@ class World:
         found = []
         for process in psutil.process_iter():
             with suppress(psutil.Error, OSError):
-                if str(process.environ().get(STATE, "")).startswith(str(self.folder)):
+                if str(process.environ().get(REHEARSAL, "")).startswith(str(self.folder)):
                     found.append(process)
         return found
 

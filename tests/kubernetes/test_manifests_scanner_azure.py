@@ -12,7 +12,7 @@ from tests.kubernetes.arm import TYPES, template
 from tests.kubernetes.findings import EXCEPTIONS, Finding, excepted, exceptions
 from tests.kubernetes.rendered import stack
 from tests.kubernetes.scanner import Failure, failures
-from tests.program.test_aks_program import Declare, declare  # noqa: F401 - a fixture
+from tests.program.aks_declared import Declare, declare  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.kubernetes
 

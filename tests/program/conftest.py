@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import runpy
 from collections.abc import Callable, Iterator
@@ -14,8 +15,10 @@ import pytest
 from pulumi.runtime.settings import get_root_resource
 from pulumi.runtime.stack import Stack, run_pulumi_func
 
+from tests.program.aks_declared import declare
 from tests.program.recorder import Recorder
 
+__all__ = ["declare", "run_program"]
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGES = {role: "sha256:" + letter * 64 for role, letter in (("ollama", "a"), ("haproxy", "b"), ("fetch", "c"))}
 KEYS = {"key-1": "slm-" + "k" * 43}
@@ -32,6 +35,8 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     executor = ThreadPoolExecutor(initializer=lambda: loops.append(_loop_of_this_thread()))
     loop.set_default_executor(executor)
     monkeypatch.setenv("PULUMI_ERROR_OUTPUT_STRING", "1")
+    # Where production may keep its state; mocks have none, and nobody is asked.
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "azblob://state?storage_account=example")
     # Making a hook registers it with an engine, and under mocks there is none; what hooks do is tested for real.
     monkeypatch.setattr("components.targets.docker.hooks.ResourceHook", lambda name, function: function)
 
@@ -60,7 +65,11 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
             # All runs of a process have one stack, which remembers what earlier ones exported.
             stack.outputs.clear()
             pulumi.runtime.register_stack_transformation(recorder.transform)
-            runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
+            try:
+                runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
+            finally:
+                # The program switches it off for its own short life, which this process outlives.
+                gc.enable()
             recorder.outputs |= stack.outputs
 
         loop.run_until_complete(run_pulumi_func(program))

@@ -13,6 +13,9 @@ from tests.program.conftest import IMAGES, KEYS, Run
 from tests.program.recorder import Recorder, is_secret
 
 pytestmark = pytest.mark.program
+PULLED = json.dumps({role: f"docker.io/slm/{role}:1@sha256:{'f' * 64}" for role in ("fetch", "ollama-exporter")})
+"""A site's own images as a registry has them."""
+
 CONTAINER = "docker:index/container:Container"
 
 
@@ -129,8 +132,7 @@ def test_images_of_this_machine_are_refused_where_nodes_pull_from_a_registry(run
 
 
 def test_the_committed_production_stack_is_declared_whole(run_program: Run) -> None:
-    images = {role: f"docker.io/slm/{role}:1@sha256:{'f' * 64}" for role in ("fetch", "ollama-exporter")}
-    recorder = run_program("prod", {"slm:images": json.dumps(images)}, recorder=AksRecorder())
+    recorder = run_program("prod", {"slm:images": PULLED}, recorder=AksRecorder())
     assert {s.type for s in recorder.seen if s.is_component} >= {
         "slm:target:aks",
         "slm:target:kubernetes",
@@ -142,10 +144,20 @@ def test_the_committed_production_stack_is_declared_whole(run_program: Run) -> N
     assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"
     assert recorder.types["gateway-vault"] == "kubernetes:secrets-store.csi.x-k8s.io/v1:SecretProviderClass"
     assert not [n for n, t in recorder.types.items() if t.endswith(":Secret") and t.startswith("kubernetes")]
-    assert recorder.outputs["endpoint"] == "https://slm.example.com:8080/v1"
+    assert recorder.outputs["endpoint"] == "https://slm.example.com/v1"
     for seen in recorder.seen:
         if not seen.is_component and not seen.is_provider:
             assert seen.options.provider is not None, f"{seen.name} would use a default provider"
+
+
+def test_control_63_production_is_not_updated_with_state_on_one_machine(
+    run_program: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "file:///srv/state")
+    recorder = AksRecorder()
+    with pytest.raises(pulumi.RunError, match=r"on this machine alone.*Nothing was changed"):
+        run_program("prod", {"slm:images": PULLED}, recorder=recorder)
+    assert not recorder.seen
 
 
 def test_an_engine_with_gpus_asks_the_docker_engine_for_that_many(run_program: Run) -> None:

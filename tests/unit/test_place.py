@@ -18,7 +18,7 @@ PROJECT = Path(__file__).resolve().parents[2]
     ("stack", "endpoint", "logs"),
     [
         ("dev", "http://127.0.0.1:8080/v1", "docker logs slm-dev-ENGINE"),
-        ("prod", "https://slm.example.com:8080/v1", "kubectl logs -n slm -l app.kubernetes.io/name=ENGINE"),
+        ("prod", "https://slm.example.com/v1", "kubectl logs -n slm -l app.kubernetes.io/name=ENGINE"),
     ],
 )
 def test_each_target_has_its_own_way_in_and_its_own_logs(stack: str, endpoint: str, logs: str) -> None:

@@ -34,7 +34,7 @@ def write(directory: Path, stack: str, change: dict[str, Any], **document: Any) 
     ("stack", "code", "address"),
     [
         ("dev", 0, "http://127.0.0.1:8080"),
-        ("prod", 0, "https://slm.example.com:8080"),
+        ("prod", 0, "https://slm.example.com"),
         ("edge", 1, "http://127.0.0.1:8080"),
     ],
 )

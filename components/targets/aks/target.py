@@ -6,6 +6,7 @@ import pulumi
 
 from components.targets.aks.access import provider_of
 from components.targets.aks.agents import Agents
+from components.targets.aks.aliases import without_versions
 from components.targets.aks.cluster import AksCluster
 from components.targets.aks.federation import Federation
 from components.targets.aks.ground import lay
@@ -33,7 +34,7 @@ class AksTarget(pulumi.ComponentResource):
         """`spec` has a VM size for every pool (see sizing.auto.resolved); `watched` is what Azure's monitoring is told,
         if it watches the stack.
         """
-        super().__init__("slm:target:aks", name, None, None)
+        super().__init__("slm:target:aks", name, None, pulumi.ResourceOptions(transformations=[without_versions]))
         ground = lay(self, name, spec, stack)
         network = AksNetwork(ground)
         identities = Identities(ground)
