@@ -13,7 +13,7 @@ from components.model_sources import PathSource
 from components.monitoring.roles import optional_roles, required_roles
 from components.settings.image_rules import SOME_IMAGE
 from components.settings.problems import Problem, path_of
-from components.targets.kubernetes.names import is_loopback
+from components.targets.kubernetes.names import COPIES, OUTSIDE, is_loopback
 from components.targets.spec import Aks, Docker, Kubernetes, Pool
 from components.targets.spec.kubernetes import ClusterPool
 
@@ -25,6 +25,9 @@ SERVICE_VARIABLES = ("vllm", "ollama")
 """Names whose Service would inject variables that the engine of that name reads as its own settings."""
 
 LOOPBACK = "127.0.0.1"
+
+SERVICES = {f"{name}{end}" for name in ("gateway", "webui", "grafana") for end in (COPIES, OUTSIDE)}
+"""Names of the further Services of workloads that are reached from outside the cluster."""
 
 
 def clusters(settings: Settings) -> Iterator[Problem]:
@@ -59,6 +62,8 @@ def _on_cluster(
     if name in SERVICE_VARIABLES:
         harm = f"name '{name}' makes Kubernetes inject {name.upper()}_PORT, which the engine reads as its own"
         yield Problem(path_of(here), harm, "choose another name")
+    if name in SERVICES:
+        yield Problem(path_of(here), f"a Service of what is exposed is called '{name}' already", "choose another name")
     if isinstance(engine, External):
         if engine.host == HOST_GATEWAY:
             harm = f"{HOST_GATEWAY} is a container's own machine, and on a cluster that is any node"

@@ -23,6 +23,9 @@ AGENTS = "-node-agents"
 COPIES = "-copies"
 """How the name ends that stands for each copy of an exposed workload."""
 
+OUTSIDE = "-outside"
+"""How the name of the Service ends that a load balancer belongs to."""
+
 _USUAL_PORTS = (80, 443)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ipaddress import ip_address
 
 from components.targets.kubernetes.agents import view_egress
-from components.targets.kubernetes.names import COPIES, NAME_LABEL, Manifest, Names
+from components.targets.kubernetes.names import COPIES, NAME_LABEL, OUTSIDE, Manifest, Names
 from components.targets.kubernetes.pod import DNS_LABEL
 from components.targets.kubernetes.site import PRIVATE
 from components.targets.kubernetes.storage import SKIP_AWAIT
@@ -181,7 +181,7 @@ def outside_service(workload: Workload, exposure: Exposure, names: Names) -> Man
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": names.metadata(f"{workload.name}-outside", workload.name, site.load_balancer_annotations),
+        "metadata": names.metadata(f"{workload.name}{OUTSIDE}", workload.name, site.load_balancer_annotations),
         "spec": {
             "type": "LoadBalancer",
             "selector": names.selector(workload.name),
