@@ -114,7 +114,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 @pytest.fixture(scope="module")
 def every(engines: Project) -> Iterator[Watched]:
-    """The stack of all engines, with monitoring for the time of these tests."""
+    """The stack of all engines, with monitoring from here to its end: to take it away again would start each engine
+    again, for minutes, and no test needs that."""
     engines.change({"slm:monitoring": {"target": "laptop", "scrape_seconds": 5}})
     engines.ops("up", timeout=1800).must_succeed()
     kinds = {name: name for name in ("ollama", "llamacpp", "onnx", "vllm")}
@@ -123,8 +124,6 @@ def every(engines: Project) -> Iterator[Watched]:
     watched = Watched(engines, kinds)
     settled(watched)
     yield watched
-    engines.drop("slm:monitoring")
-    engines.ops("up", timeout=600).must_succeed()
 
 
 def told_by(kind: str, query: Query) -> bool:
