@@ -145,7 +145,7 @@ def _keys() -> tuple[Panel, ...]:
         ),
         Panel(
             title="Tokens by key",
-            about="Of answers that tell their tokens, as counted a second: most streams do not.",
+            about="A second, of answers that tell them: most streams do not.",
             unit="cps",
             queries=(Query(expr="sum by (key, direction) (slm:key_tokens:rate5m)", legend="{{key}} {{direction}}"),),
             low=0,
