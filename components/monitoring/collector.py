@@ -1,5 +1,7 @@
 """The shipper of logs: an OpenTelemetry collector that reads what containers wrote and hands it to Loki (pure).
 
+It also counts what the gateway's lines tell of API keys (key_counts.py), which Prometheus asks it for.
+
 On a Docker host, Docker writes each line with the labels that LOG_OPTIONS of components/targets/docker/container.py
 names, so nobody has to be asked which container a file belongs to. On a cluster, the path of a file names its
 namespace, pod and container, and a container is called as its workload is.
@@ -12,11 +14,16 @@ from typing import Any
 
 import yaml
 
+from components.gateway import NAME as GATEWAY
+from components.monitoring import key_counts
 from components.monitoring.probe import bash_probe
 from components.workload import FILES_DIRECTORY, File, Image, Resources, Scratch, Volume, Workload
 
 NAME = "collector"
 PORT = 8888
+ASKED = (PORT, key_counts.PORT)
+"""Where Prometheus asks it: for its own figures, and for those of API keys."""
+
 HEALTH_PORT = 13133
 VOLUME = "collector-data"
 DATA = "/data"
@@ -41,16 +48,20 @@ def workload(loki: str, stack: str, image: Image) -> Workload:
     """The collector of a Docker host's logs, those of the stack `stack` only. `loki` is `host:port`."""
     # How far each file was read, and lines that Loki did not take yet.
     data = Volume(name=VOLUME, path=DATA, read_only=False, size_gib=0.5, keep=True)
-    return _workload(configuration(loki, _docker_receiver(stack)), image, volumes=(data,))
+    counted = key_counts.lines_of(GATEWAY, _docker_receiver(stack), first=key_counts.docker_lines_of(GATEWAY))
+    return _workload(configuration(loki, _docker_receiver(stack), counted), image, volumes=(data,))
 
 
 def node_workload(loki: str, namespaces: Sequence[str], image: Image) -> Workload:
-    """The collector of a node's logs, those of pods of these namespaces only. `loki` is `host:port`.
+    """The collector of a node's logs, those of pods of these namespaces only. `loki` is `host:port`. The gateway is in
+    the first of them.
 
     What it remembers ends with its pod. The next one reads all files of the node again, and Loki keeps no line twice
     that has the same time and the same text.
     """
-    document = configuration(loki, _node_receiver(namespaces), waiting_mib=NODE_WAITING_MIB)
+    gateways = {"include": [f"{LOGS}/{namespaces[0]}_{GATEWAY}-*/{GATEWAY}/*.log"]}
+    counted = key_counts.lines_of(GATEWAY, _node_receiver(namespaces) | gateways)
+    document = configuration(loki, _node_receiver(namespaces), counted, waiting_mib=NODE_WAITING_MIB)
     return _workload(document, image, scratch=(Scratch(path=DATA, size_mib=2 * NODE_WAITING_MIB),))
 
 
@@ -68,17 +79,20 @@ def _workload(document: str, image: Image, **storage: Any) -> Workload:
     )
 
 
-def configuration(loki: str, receiver: dict[str, Any], waiting_mib: int = 64) -> str:
-    """Its configuration file. `waiting_mib` is how much may wait for Loki."""
+def configuration(loki: str, receiver: dict[str, Any], counted: dict[str, Any], waiting_mib: int = 64) -> str:
+    """Its configuration file. `counted` reads what is counted; `waiting_mib` is how much may wait for Loki."""
+    counting = key_counts.parts(counted)
     document: dict[str, Any] = {
         "extensions": {
             "health_check": {"endpoint": f"0.0.0.0:{HEALTH_PORT}"},
             "file_storage": {"directory": DATA, "compaction": {"on_start": True, "directory": DATA}},
         },
-        "receivers": {"file_log": receiver},
+        "receivers": {"file_log": receiver, **counting["receivers"]},
         "processors": {
             "memory_limiter": {"check_interval": "2s", "limit_mib": MEMORY_MIB * 3 // 4, "spike_limit_mib": 48},
+            **counting["processors"],
         },
+        "connectors": counting["connectors"],
         "exporters": {
             "otlp_http": {
                 "endpoint": f"http://{loki}/otlp",
@@ -91,12 +105,14 @@ def configuration(loki: str, receiver: dict[str, Any], waiting_mib: int = 64) ->
                     "batch": {"flush_timeout": "2s", "min_size": 64 * 2**10, "max_size": 2**20},
                 },
                 "retry_on_failure": {"max_interval": "30s", "max_elapsed_time": "0s"},
-            }
+            },
+            **counting["exporters"],
         },
         "service": {
             "extensions": ["health_check", "file_storage"],
             "pipelines": {
-                "logs": {"receivers": ["file_log"], "processors": ["memory_limiter"], "exporters": ["otlp_http"]}
+                "logs": {"receivers": ["file_log"], "processors": ["memory_limiter"], "exporters": ["otlp_http"]},
+                **counting["pipelines"],
             },
             "telemetry": {
                 "logs": {"level": "warn", "encoding": "json"},

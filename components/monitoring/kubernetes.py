@@ -18,8 +18,6 @@ from components.workload import Workload
 if TYPE_CHECKING:
     from components.settings import Settings
 
-_PROMETHEUS = Caller(prometheus.NAME)
-
 
 def is_cluster(settings: Settings) -> bool:
     """Whether monitoring runs on a cluster. Raises KeyError for a target that is not there."""
@@ -41,17 +39,18 @@ def parts(settings: Settings, naming: Naming) -> Iterator[tuple[Workload, Surrou
     images = settings.images
     ships_to = f"{naming.host_of(loki.NAME)}:{loki.PORT}"
     ships = collector.node_workload(ships_to, namespaces(settings), images["collector"])
-    yield ships, _on_each("machine", view="container-logs", calls=True)
+    yield ships, _on_each("machine", view="container-logs", calls=True, ports=collector.ASKED)
     yield node_exporter.workload(images["node-exporter"]), _on_each("machine")
     yield kubelet.workload(images["haproxy"]), _on_each("machine", view="own-kubelet")
     if measures_gpus(settings):
         yield dcgm.workload(0, images[dcgm.NAME], of_node=True), _on_each("gpu-machine", view="gpu-users")
 
 
-def _on_each(each: Each, view: View | None = None, *, calls: bool = False) -> Surroundings:
-    return Surroundings(
-        circles=("monitoring",), callers=(_PROMETHEUS,), calls=calls, advised=True, view=view, on_each=each
-    )
+def _on_each(
+    each: Each, view: View | None = None, *, calls: bool = False, ports: Sequence[int | None] = (None,)
+) -> Surroundings:
+    callers = tuple(Caller(prometheus.NAME, port) for port in ports)
+    return Surroundings(circles=("monitoring",), callers=callers, calls=calls, advised=True, view=view, on_each=each)
 
 
 def measures_gpus(settings: Settings) -> bool:
@@ -63,7 +62,7 @@ def measures_gpus(settings: Settings) -> bool:
 def jobs(settings: Settings, naming: Naming) -> Iterator[Job]:
     """What is asked of the nodes."""
     shipper = naming.agent_host_of(collector.NAME)
-    yield Job(name="collector", asked=(Asked(host=shipper, port=collector.PORT, copies=True),))
+    yield Job(name="collector", asked=tuple(Asked(host=shipper, port=port, copies=True) for port in collector.ASKED))
     if measures_gpus(settings):
         yield Job(
             name="dcgm",

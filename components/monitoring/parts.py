@@ -88,9 +88,10 @@ def _host(settings: Settings, naming: Naming) -> Iterator[Part]:
     """The agents of a Docker host."""
     images = settings.images
     inside = Surroundings(circles=("monitoring",), callers=(PROMETHEUS,), advised=True)
+    ports = tuple(Caller(prometheus.NAME, port) for port in collector.ASKED)
     yield (
         collector.workload(f"{naming.host_of(loki.NAME)}:{loki.PORT}", naming.stack, images["collector"]),
-        Surroundings(circles=("monitoring",), callers=(PROMETHEUS,), calls=True, advised=True, view="container-logs"),
+        Surroundings(circles=("monitoring",), callers=ports, calls=True, advised=True, view="container-logs"),
     )
     yield node_exporter.workload(images["node-exporter"], texts=True), inside
     yield (

@@ -65,7 +65,8 @@ def _watching(settings: Settings, naming: Naming) -> Iterator[Job]:
 
 def _host(settings: Settings, naming: Naming) -> Iterator[Job]:
     """What is asked of a Docker host: its logs' shipper, the machine itself, its containers and its GPUs."""
-    yield Job(name="collector", asked=(Asked(host=naming.host_of(collector.NAME), port=collector.PORT),))
+    shipper = naming.host_of(collector.NAME)
+    yield Job(name="collector", asked=tuple(Asked(host=shipper, port=port) for port in collector.ASKED))
     if settings.has_image(dcgm.NAME) and settings.monitored_gpus:
         yield Job(name="dcgm", asked=(Asked(host=naming.host_of(dcgm.NAME), port=dcgm.PORT),))
     yield _machine(naming)

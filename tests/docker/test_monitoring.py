@@ -149,6 +149,39 @@ def test_lines_of_every_workload_arrive_with_its_name(watched: Project) -> None:
     eventually(lambda: lines(watched, '{workload="chat"}'), "lines of the engine")
 
 
+def test_requests_and_tokens_of_a_key_are_series_within_a_minute(watched: Project) -> None:
+    [(key, value)] = watched.keys().items()
+    counters = "{__name__=~'slm_key_(requests|tokens)_total'}"
+
+    def counted() -> dict[tuple[str, ...], float]:
+        names = ("__name__", "key", "model", "code_class", "direction")
+        return {
+            tuple(found["metric"][name] for name in names if name in found["metric"]): float(found["value"][1])
+            for found in query(watched, counters)
+        }
+
+    asked = ("slm_key_requests_total", key, tiny_model.NAME, "2xx")
+    eventually(lambda: asked in counted(), "the first request of the key")
+    before = counted()
+    body = {"model": tiny_model.NAME, "prompt": CANARY, "max_tokens": 4}
+    usage = watched.request("POST", "/v1/completions", value, json=body).json()["usage"]
+    assert watched.request("POST", "/v1/completions", value, json=body | {"stream": True}).status_code == 200
+    assert watched.request("POST", "/v1/completions", value, json=body | {"model": CANARY}).status_code == 404
+    assert watched.request("POST", "/v1/completions", "x" * 40, json=body).status_code == 401
+    eventually(lambda: counted().get(asked, 0) >= before[asked] + 2, "two more requests that were answered")
+    more = {series: value - before.get(series, 0) for series, value in counted().items()}
+    assert more == {
+        asked: 2,
+        ("slm_key_requests_total", key, "-", "4xx"): 1,
+        # Of the stream nobody has told them.
+        ("slm_key_tokens_total", key, tiny_model.NAME, "in"): usage["prompt_tokens"],
+        ("slm_key_tokens_total", key, tiny_model.NAME, "out"): usage["completion_tokens"],
+    }
+    rates = "slm:key_requests:rate5m > 0 or slm:key_tokens:rate5m > 0"
+    eventually(lambda: len(query(watched, rates)) >= 3, "rates of the key's requests and tokens", 90)
+    assert value not in json.dumps(query(watched, counters))
+
+
 def test_no_prompt_and_no_key_is_in_any_line(watched: Project) -> None:
     eventually(lambda: lines(watched, '{workload="gateway"}'), "lines of the gateway")
     text = "\n".join(lines(watched, '{workload=~".+"}'))
@@ -163,7 +196,8 @@ def test_every_part_holds_the_controls(watched: Project, part: str) -> None:
 
 def test_control_10_an_engine_reaches_no_store_and_no_alarm(watched: Project) -> None:
     chat = watched.containers()["chat"]
-    for part in ("loki/3100", "alertmanager/9093", "collector/8888", "engine-api/2375", "cadvisor/8080"):
+    parts = ("loki/3100", "alertmanager/9093", "collector/8888", "collector/8889", "engine-api/2375", "cadvisor/8080")
+    for part in parts:
         assert chat.exec_run(["timeout", "3", "bash", "-c", f"exec 3<>/dev/tcp/{part}"]).exit_code != 0, part
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from components.monitoring import collector, kubelet
+from components.monitoring import collector, key_counts, kubelet
 from components.settings import SettingsError
 from components.targets.kubernetes.agents import NODE_ADDRESS, TOKEN_DIRECTORY, as_agent
 from components.targets.kubernetes.controllers import controller
@@ -45,7 +45,9 @@ def jobs(whole: Stack) -> dict[str, dict[str, Any]]:
 def test_every_copy_of_an_agent_is_found_by_its_services_name(copies: Stack) -> None:
     asked = {name: job["dns_sd_configs"][0] for name, job in jobs(copies).items() if "dns_sd_configs" in job}
     apart, here = f"{APART}.svc.cluster.local", "slm.svc.cluster.local"
-    assert asked["collector"] == {"names": [f"collector.{apart}"], "type": "A", "port": collector.PORT}
+    assert jobs(copies)["collector"]["dns_sd_configs"] == [
+        {"names": [f"collector.{apart}"], "type": "A", "port": port} for port in (collector.PORT, key_counts.PORT)
+    ]
     assert asked["dcgm"] == {"names": [f"dcgm-exporter.{apart}"], "type": "A", "port": 9400}
     assert asked["node"] == {"names": [f"node-exporter.{here}"], "type": "A", "port": 9100}
     assert asked["cadvisor"] == {"names": [f"kubelet-proxy.{here}"], "type": "A", "port": kubelet.PORT}

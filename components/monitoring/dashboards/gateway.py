@@ -11,7 +11,7 @@ LINES = '{workload="gateway",stream="stdout"} | json | __error__=""'
 
 
 def gateway() -> Page:
-    """Traffic, refusals, connections; and keys, which only its log knows."""
+    """Traffic, refusals, connections; and keys, of which its log tells."""
     return Page(
         uid="slm-gateway",
         title="Gateway and keys",
@@ -19,7 +19,7 @@ def gateway() -> Page:
         rows=(
             Row(title="Traffic", panels=_traffic()),
             Row(title="Room", panels=_room()),
-            Row(title="Keys (from its log)", panels=_keys()),
+            Row(title="Keys", panels=_keys()),
         ),
     )
 
@@ -138,14 +138,21 @@ def _keys() -> tuple[Panel, ...]:
         Panel(
             title="Requests by key",
             about="Names of keys, never the keys.",
+            unit="reqps",
+            queries=(Query(expr="sum by (key) (slm:key_requests:rate5m)", legend="{{key}}"),),
+            low=0,
+            stacked=True,
+        ),
+        Panel(
+            title="Tokens by key",
+            about="A second, of answers that tell them: most streams do not.",
             unit="cps",
-            logs=True,
-            queries=(Query(expr=f'sum by (key) (rate({LINES} | key != "-" [5m]))', legend="{{key}}"),),
+            queries=(Query(expr="sum by (key, direction) (slm:key_tokens:rate5m)", legend="{{key}} {{direction}}"),),
             low=0,
         ),
         Panel(
             title="Refusals by key",
-            about="429 is a limit of that key. Without a name: a wrong key or none.",
+            about="From the log. 429 is a limit of that key. Without a name: a wrong key or none.",
             unit="cps",
             logs=True,
             queries=(
@@ -159,7 +166,7 @@ def _keys() -> tuple[Panel, ...]:
         ),
         Panel(
             title="Bytes out by key",
-            about="How much text each key gets.",
+            about="From the log: how much text each key gets.",
             unit="Bps",
             logs=True,
             queries=(

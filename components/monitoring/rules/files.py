@@ -15,6 +15,7 @@ from components.monitoring.rules.described import described
 from components.monitoring.rules.engines import engines
 from components.monitoring.rules.facts import Facts, facts
 from components.monitoring.rules.gateway import gateway
+from components.monitoring.rules.keys import keys
 from components.monitoring.rules.objective_rules import objective_rules
 from components.monitoring.rules.objectives import Objectives
 from components.monitoring.rules.rule import Alert, Group, Record, rule_file
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def recording_groups(known: Facts) -> tuple[Group, ...]:
     """The groups that record the common vocabulary."""
-    return (described(known), engines(), gateway(), containers(), objective_rules(known.objectives))
+    return (described(known), engines(), gateway(), keys(), containers(), objective_rules(known.objectives))
 
 
 def alert_groups() -> tuple[Group, ...]:

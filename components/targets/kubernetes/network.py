@@ -55,14 +55,15 @@ def policies(workload: Workload, around: Surroundings, names: Names) -> list[Man
             "ingress": ingress,
         }
         found.append(_policy(names, f"to-{workload.name}", workload.name, spec))
-    for caller in around.callers:
+    for caller in {caller.name: caller for caller in around.callers}.values():
         if caller.name in names.site.elsewhere:
             continue  # What it may send is decided where it runs.
         theirs = names.of(agent=caller.agent)
+        ports = [p for c in around.callers if c.name == caller.name for p in _ports(c.port or workload.port)]
         spec = {
             "podSelector": {"matchLabels": names.selector(caller.name)},
             "policyTypes": ["Egress"],
-            "egress": [{"to": [_pods(names, workload.name, theirs)], "ports": _ports(caller.port or workload.port)}],
+            "egress": [{"to": [_pods(names, workload.name, theirs)], "ports": ports}],
         }
         found.append(_policy(theirs, f"from-{caller.name}-to-{workload.name}", workload.name, spec))
     if egress := [*view_egress(around.view, names), *_egress(workload, around, names)]:
