@@ -113,7 +113,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
 
 
 @pytest.fixture(scope="module")
-def every(engines: Project) -> Iterator[Watched]:
+def every(engines: Project) -> Watched:
     """The stack of all engines, with monitoring from here to its end: to take it away again would start each engine
     again, for minutes, and no test needs that."""
     engines.change({"slm:monitoring": {"target": "laptop", "scrape_seconds": 5}})
@@ -123,7 +123,7 @@ def every(engines: Project) -> Iterator[Watched]:
     engines.ops("backup").must_succeed()
     watched = Watched(engines, kinds)
     settled(watched)
-    yield watched
+    return watched
 
 
 def told_by(kind: str, query: Query) -> bool:
