@@ -11,7 +11,7 @@ FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK
 # What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -34,14 +34,20 @@ smoke: ## ask every model of the running stack, run its code, call its tools; ch
 down: ## remove everything but the weights (PURGE=1: everything)
 	@$(SET_UP) --tools -- $(OPS) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(FORCE),--force)
 
-status: ## how the hosts of a fleet are; exit code 1 when one is not as it should be
-	@$(SET_UP) --tools -- $(OPS) status --stack $(STACK)
-
 drift: ## what differs from the description where STACK runs, changes by hand included
 	@$(SET_UP) --tools -- $(OPS) drift --stack $(STACK)
 
 fleet-ca: ## print the certificate of a fleet's own authority, which its clients trust
 	@$(SET_UP) -- $(OPS) fleet-ca --stack $(STACK)
+
+status: ## how the running stack, or each host of a fleet, is (WATCH=1: live); exit code 1 when something is broken
+	@$(SET_UP) -- $(OPS) status --stack $(STACK) $(if $(WATCH),--watch)
+
+report: ## one HTML page about the last day, with plots (HOURS=24, FILE=path)
+	@$(SET_UP) -- $(OPS) report --stack $(STACK) $(if $(HOURS),--hours $(HOURS)) $(if $(FILE),--file $(FILE))
+
+alert-test: ## send one alert to the stack's receivers (SEVERITY=critical) and wait until they have taken it
+	@$(SET_UP) -- $(OPS) alert-test --stack $(STACK) $(if $(SEVERITY),--severity $(SEVERITY))
 
 check: ## validate STACK's settings and print them; needs neither Docker nor a cloud
 	@$(SET_UP) -- $(OPS) check --stack $(STACK)
@@ -60,6 +66,15 @@ webui-password: ## show the web page's first password, on a terminal only
 
 rotate-webui-key: ## give the web page another API key
 	@$(SET_UP) --tools -- $(OPS) rotate-webui-key --stack $(STACK)
+
+backup: ## save figures, logs, silences, accounts and chats in one file (FILE=path)
+	@$(SET_UP) --tools -- $(OPS) backup --stack $(STACK) $(if $(FILE),--file $(FILE))
+
+restore: ## put a backup in place; what is there is saved first (FILE=path; the newest without it)
+	@$(SET_UP) --tools -- $(OPS) restore --stack $(STACK) $(if $(FILE),--file $(FILE))
+
+drill: ## cause faults in the running STACK and see which alert each raises (ONLY=kill,freeze)
+	@$(SET_UP) --tools -- $(OPS) drill --stack $(STACK) $(if $(ONLY),--only $(ONLY))
 
 backup-webui: ## save the web page's accounts and chats (FILE=path)
 	@$(SET_UP) --tools -- $(OPS) backup-webui --stack $(STACK) $(if $(FILE),--file $(FILE))
@@ -83,7 +98,7 @@ test: ## every test, with a real Docker engine and a real Kubernetes control pla
 	@# What runs containers and measures times has the machine for itself; a failure before does not hide what it says.
 	@fast=0; $(SET_UP) -- $(TEST_FAST) || fast=$$?; \
 	edge=0; $(MAKE) --no-print-directory test-edge || edge=$$?; \
-	$(SET_UP) --tools --engine --rehearsal --node -- python -m pytest -m "not (unit or program or edge)" \
+	$(SET_UP) --tools --engine --rehearsal --node --monitoring -- python -m pytest -m "not (unit or program or edge)" \
 	&& exit $$((fast + edge))
 
 test-fast: ## the tests that need neither Docker nor Pulumi's command line

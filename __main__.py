@@ -1,4 +1,4 @@
-"""Put each engine of this stack on its target, and the gateway in front of them."""
+"""Put each engine of this stack on its target, the gateway in front of them, and what watches both."""
 
 import gc
 
@@ -6,7 +6,7 @@ import pulumi
 
 from components.program import connect, read_settings, told_in_words
 from components.secrets import ConfigSecrets
-from components.stack import EngineStack, ExternalStack, GatewayStack, WebUiStack
+from components.stack import EngineStack, ExternalStack, GatewayStack, MonitoringStack, WebUiStack
 
 # Nearly all that this program makes lives until it ends, seconds later. To look for garbage in it over and over took a
 # quarter of every preview, and found 5 MiB of 160.
@@ -24,9 +24,16 @@ with told_in_words():
     routes = [engine.route for engine in engines]
     gateway = GatewayStack("gateway", settings, routes, targets[settings.gateway.target], secrets)
     webui = WebUiStack("webui", settings, targets[settings.webui.target], secrets) if settings.webui else None
+    monitoring = (
+        MonitoringStack("monitoring", settings, targets[settings.monitoring.target], secrets)
+        if settings.monitoring
+        else None
+    )
 pulumi.export("endpoint", gateway.endpoint)
 if gateway.address is not None:
     pulumi.export("address", gateway.address)
 if webui:
     pulumi.export("webui", webui.endpoint)
+if monitoring and monitoring.endpoint:
+    pulumi.export("grafana", monitoring.endpoint)
 pulumi.export("models", [model for route in routes for model in route.models])

@@ -9,8 +9,15 @@ from components.engines import External
 from components.gateway import INTERNAL_PORT, PLAIN_PORT, Route, demand_path, inside_url
 from components.gateway import NAME as GATEWAY
 from components.gateway import workload as gateway_workload
+from components.monitoring import blackbox, ollama_exporter, prometheus
+from components.monitoring.grafana import NAME as GRAFANA
+from components.monitoring.grafana_settings import Grafana
+from components.monitoring.parts import parts
+from components.monitoring.scrape import Job, jobs
+from components.monitoring.settings import Monitoring
 from components.routes import route_of, route_outside
 from components.settings import Settings
+from components.settings.image_rules import SOME_IMAGE
 from components.targets.placement import Caller, Exposure, Naming, Outside, Scale, Signal, Surroundings
 from components.webui.workload import NAME as WEBUI
 from components.webui.workload import workload as webui_workload
@@ -48,14 +55,16 @@ def route(settings: Settings, name: str, naming: Naming) -> Route:
 
 
 def engine(settings: Settings, name: str) -> Planned:
-    """A hosted engine: the gateway calls it, and nobody else."""
+    """A hosted engine: the gateway calls it, and monitoring asks it for its figures; nobody else."""
     own = settings.hosted[name]
     others = sum(
         other.gpus * other.most_copies
         for key, other in settings.hosted.items()
         if key != name and other.target == own.target
     )
-    around = Surroundings(callers=(Caller(GATEWAY),), scale=scale_of(settings, name), other_gpus=others)
+    watcher = prometheus.NAME if own.metrics_path else ollama_exporter.NAME
+    callers = (Caller(GATEWAY), *([Caller(watcher)] if settings.monitoring else []))
+    around = Surroundings(callers=callers, scale=scale_of(settings, name), other_gpus=others)
     return Planned(own.target, settings.workload_of(name), around)
 
 
@@ -68,17 +77,26 @@ def gateway(settings: Settings, routes: Sequence[Route], naming: Naming) -> Plan
         settings.images["haproxy"],
         resolver=naming.resolver(),
         called_inside=settings.webui is not None,
+        log_contents=bool(settings.monitoring and settings.monitoring.logs.contents),
     )
+    scales = any(r.demand for r in routes)
     around = Surroundings(
         exposure=_exposure(settings),
-        callers=(Caller(WEBUI, PLAIN_PORT if own.tls else None),) if settings.webui else (),
+        callers=_callers_of_the_gateway(settings),
         calls=True,
         outside=tuple(Outside(r.host, r.port) for r in routes if r.upstream),
         scale=Scale(own.replicas, own.replicas),
-        metrics_port=INTERNAL_PORT if any(r.demand for r in routes) else None,
+        metrics_port=INTERNAL_PORT if settings.monitoring or scales else None,
+        scales_others=scales,
         advised=True,
     )
     return Planned(own.target, workload, around)
+
+
+def _callers_of_the_gateway(settings: Settings) -> tuple[Caller, ...]:
+    page = [Caller(WEBUI, PLAIN_PORT if settings.gateway.tls else None)] if settings.webui else []
+    watchers = [Caller(prometheus.NAME, INTERNAL_PORT), Caller(blackbox.NAME)] if settings.monitoring else []
+    return (*page, *watchers)
 
 
 def endpoint(settings: Settings, naming: Naming) -> str:
@@ -98,15 +116,78 @@ def webui(settings: Settings) -> Planned:
         raise ValueError("the stack has no webui")
     model = page.model or settings.chat_models()[0]
     workload = webui_workload(page, inside_url(settings.gateway), model, settings.images["webui"])
-    around = Surroundings(exposure=Exposure(page.bind, page.port), among_engines=False, calls=True, advised=True)
+    around = Surroundings(exposure=Exposure(page.bind, page.port), circles=(), calls=True, advised=True)
     return Planned(page.target, workload, around)
+
+
+def scrape_jobs(settings: Settings, naming: Naming) -> tuple[Job, ...]:
+    """What Prometheus asks of a stack with monitoring."""
+    scales = {name: scale_of(settings, name) for name in settings.hosted}
+    scales[GATEWAY] = Scale(settings.gateway.replicas, settings.gateway.replicas)
+    return jobs(settings, naming, scales)
+
+
+def monitoring(settings: Settings, services: Sequence[Workload], naming: Naming) -> Iterator[Planned]:
+    """The parts of monitoring, which watch `services`. Raises ValueError for a stack without any."""
+    own = settings.monitoring
+    if own is None:
+        raise ValueError("the stack has no monitoring")
+    for workload, around in parts(settings, own, naming, scrape_jobs(settings, naming), services):
+        yield Planned(own.target, workload, around)
+
+
+def services(settings: Settings, naming: Naming) -> Iterator[Planned]:
+    """The stack without its monitoring, in the order it is deployed, all of it on the gateway's target."""
+    for name in settings.hosted:
+        yield engine(settings, name)
+    yield gateway(settings, [route(settings, name, naming) for name in settings.engines], naming)
+    if settings.webui:
+        yield webui(settings)
 
 
 def plan(settings: Settings, naming: Mapping[str, Naming]) -> Iterator[Planned]:
     """Everything a stack runs, in the order it is deployed. `naming` is of each target by its name."""
-    for name in settings.hosted:
-        yield engine(settings, name)
     here = naming[settings.gateway.target]
-    yield gateway(settings, [route(settings, name, here) for name in settings.engines], here)
-    if settings.webui:
-        yield webui(settings)
+    served = list(services(settings, here))
+    yield from served
+    if settings.monitoring:
+        yield from monitoring(settings, [planned.workload for planned in served], here)
+
+
+def monitoring_mib(settings: Settings) -> int:
+    """The memory limits of all parts of monitoring together; 0 for a stack without any."""
+    if settings.monitoring is None:
+        return 0
+    # Grafana is added by hand: to describe it, its pages would have to be written first, which takes long.
+    images = {role: SOME_IMAGE for role in {*settings.roles(), *settings.optional_roles()} - {GRAFANA}}
+    known, pages = settings.model_copy(update={"images": images}), _own_pages(settings.monitoring)
+    parts_mib = [planned.workload.resources.memory_mib for planned in monitoring(known, (), _Anywhere())]
+    return sum(parts_mib) + (pages.memory_mib if pages else 0)
+
+
+def _own_pages(monitoring: Monitoring) -> Grafana | None:
+    return None if monitoring.managed else monitoring.grafana
+
+
+class _Anywhere:
+    """Names of things where only their sizes matter."""
+
+    stack = "any"
+
+    def resolver(self) -> None:
+        return
+
+    def host_of(self, name: str) -> str:
+        return name
+
+    def copies_host_of(self, name: str) -> str:
+        return name
+
+    def agent_host_of(self, name: str) -> str:
+        return name
+
+    def addresses_of(self, scale: Scale) -> int:
+        return scale.most
+
+    def outside(self, exposure: Exposure) -> str:
+        return exposure.bind

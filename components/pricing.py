@@ -19,7 +19,7 @@ from components.workload import Value
 HOURS = 730
 """Hours of an average month."""
 
-NOT_COUNTED = "disks, load balancers, NAT gateway, private addresses, vault, registry, logs, traffic"
+NOT_COUNTED = "disks, load balancers, NAT gateway, private addresses, vault, registry, logs, monitoring, traffic"
 """What else Azure charges for a cluster, by size and use."""
 
 

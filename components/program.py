@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import pulumi
 
@@ -18,6 +18,9 @@ from components.sizing.cost import costs
 from components.targets.kubernetes.kubeconfig import KubeconfigError
 from components.targets.placement import Target, UnsupportedError
 from components.targets.spec import Aks
+
+if TYPE_CHECKING:
+    from components.targets.aks.watched import Watched
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -78,6 +81,21 @@ def _passphrase() -> str | None:
     return os.environ.get("PULUMI_CONFIG_PASSPHRASE")
 
 
+def managed(settings: Settings, target: str, stack: str) -> Watched | None:
+    """What Azure's monitoring is told of the stack on an AKS target; None where it watches nothing there."""
+    own, spec = settings.monitoring, settings.targets[target]
+    if own is None or not own.managed or own.target != target or not isinstance(spec, Aks):
+        return None
+    from components import plan
+    from components.monitoring.azure_managed import watched
+    from components.targets.aks.site import site_of
+    from components.targets.kubernetes.names import Names
+
+    naming = Names(site_of(spec, managed=True), stack)
+    described = [planned.workload for planned in plan.plan(settings, dict.fromkeys(settings.targets, naming))]
+    return watched(settings, described, plan.scrape_jobs(settings, naming))
+
+
 def connect(settings: Settings) -> dict[str, Target]:
     """A realiser for each target of the settings; the SDK of a kind of target is imported only when one is used."""
     targets: dict[str, Target] = {}
@@ -93,5 +111,6 @@ def connect(settings: Settings) -> dict[str, Target]:
         else:
             from components.targets.aks.target import AksTarget
 
-            targets[name] = AksTarget(name, cast(Aks, resolved(settings, name)), pulumi.get_stack()).kubernetes
+            told = managed(settings, name, pulumi.get_stack())
+            targets[name] = AksTarget(name, cast(Aks, resolved(settings, name)), pulumi.get_stack(), told).kubernetes
     return targets

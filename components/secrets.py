@@ -11,6 +11,7 @@ import pulumi
 from components.gateway import key_map
 from components.gateway.settings import KEYS_SECRET
 from components.gateway.upstream import BEARER_PREFIX, PLAIN_PREFIX, key_file
+from components.monitoring.grafana import SECRETS as GRAFANA_SECRETS
 from components.webui.workload import NAME, SECRETS
 
 API_KEYS = "apiKeys"
@@ -18,6 +19,9 @@ API_KEYS = "apiKeys"
 
 WEBUI_SECRETS = "webuiSecrets"
 """The encrypted configuration value of a stack with Open WebUI: a JSON object of secret name to content."""
+
+MONITORING_SECRETS = "monitoringSecrets"
+"""The encrypted configuration value of a stack with Grafana: a JSON object of secret name to content."""
 
 
 class ConfigSecrets:
@@ -27,7 +31,9 @@ class ConfigSecrets:
         """`webui`: the stack has a chat page, whose key opens the gateway; without it, a key left over does not."""
         self._config, self._has_webui = config, webui
         self._readers: dict[str, Callable[[], pulumi.Output[str]]] = {KEYS_SECRET: self._gateway_keys}
-        self._readers |= {name: partial(self._webui, name) for name in SECRETS.values()}
+        held = {name: WEBUI_SECRETS for name in SECRETS.values()}
+        held |= {name: MONITORING_SECRETS for name in GRAFANA_SECRETS.values()}
+        self._readers |= {name: partial(self._one_of, value, name) for name, value in held.items()}
 
     def content(self, name: str) -> pulumi.Output[str]:
         """The content of the secret file `name`, marked secret.
@@ -50,8 +56,9 @@ class ConfigSecrets:
         webui = self._config.require_secret(WEBUI_SECRETS)
         return pulumi.Output.all(keys, webui).apply(lambda both: key_map(_all_keys(*both)))
 
-    def _webui(self, name: str) -> pulumi.Output[str]:
-        return self._config.require_secret(WEBUI_SECRETS).apply(lambda text: str(json.loads(text)[name]))
+    def _one_of(self, value: str, name: str) -> pulumi.Output[str]:
+        """The secret `name` of the JSON object that the configuration value holds."""
+        return self._config.require_secret(value).apply(lambda text: str(json.loads(text)[name]))
 
 
 def _all_keys(people: str, webui: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ import pulumi
 from components import plan
 from components.engines import External
 from components.gateway import Route
+from components.monitoring.grafana import NAME as GRAFANA
 from components.settings import Settings
 from components.targets.placement import Naming, Placement, Secrets, Target
 
@@ -57,4 +58,18 @@ class WebUiStack(pulumi.ComponentResource):
         planned = plan.webui(settings)
         self.container = target.run(planned.workload, Placement(self, secrets, planned.around))
         self.endpoint = webui.endpoint
+        self.register_outputs({"endpoint": self.endpoint})
+
+
+class MonitoringStack(pulumi.ComponentResource):
+    """What watches the stack: it asks every part for its figures, keeps what containers write, and raises alarms."""
+
+    def __init__(self, name: str, settings: Settings, target: Target, secrets: Secrets) -> None:
+        kind = settings.monitoring.kind if settings.monitoring else "none"
+        super().__init__(f"slm:monitoring:{kind}", name, None, None)
+        services = [planned.workload for planned in plan.services(settings, target)]
+        parts = list(plan.monitoring(settings, services, target))
+        self.containers = {p.workload.name: target.run(p.workload, Placement(self, secrets, p.around)) for p in parts}
+        grafana = settings.monitoring.grafana if settings.monitoring else None
+        self.endpoint = grafana.endpoint if grafana and GRAFANA in self.containers else None
         self.register_outputs({"endpoint": self.endpoint})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -86,19 +86,6 @@ def down(
         fleet.down(purge=purge, force=force)
     else:
         run(stack, purge, console, force=force)
-
-
-@app.command()
-def status(stack: StackOrFleet = "edge") -> None:
-    """Show how the hosts of a fleet are."""
-    if fleet := _fleet(stack):
-        raise typer.Exit(fleet.status())
-    from ops.fleet.status import look_at, table
-    from ops.machine import Machine
-
-    state = look_at(Machine(stack))
-    console.print(table([state]))
-    raise typer.Exit(0 if state.good else 1)
 
 
 @app.command(hidden=True)
@@ -188,6 +175,32 @@ def rotate_webui_key(stack: Stack = "dev") -> None:
     rotate_key(stack, console)
 
 
+@app.command()
+def backup(stack: Stack = "dev", file: BackupFile = None) -> None:
+    """Save figures, logs, silences and what the web page keeps in one file."""
+    from ops.backup.command import backup as run
+
+    run(stack, file, console)
+
+
+@app.command()
+def restore(stack: Stack = "dev", file: BackupFile = None) -> None:
+    """Put a backup in place of what the stack keeps; the newest one without a file."""
+    from ops.backup.command import restore as run
+
+    run(stack, file, console)
+
+
+@app.command()
+def drill(
+    stack: Stack = "dev", only: Annotated[str, typer.Option(help="names of drills with commas; all without it")] = ""
+) -> None:
+    """Cause faults in the running stack and see which alert each raises; exit code 1 when one did not hold."""
+    from ops.drill.command import run
+
+    raise typer.Exit(run(stack, only, console))
+
+
 @app.command("backup-webui")
 def backup_webui(stack: Stack = "dev", file: BackupFile = None) -> None:
     """Save the web page's accounts, chats and files while it runs."""
@@ -202,6 +215,43 @@ def restore_webui(stack: Stack = "dev", file: BackupFile = None) -> None:
     from ops.webui_backup import restore
 
     restore(stack, file, console)
+
+
+@app.command()
+def status(
+    stack: StackOrFleet = "dev", watch: Annotated[bool, typer.Option(help="look again until interrupted")] = False
+) -> None:
+    """Show how the running stack, or each host of a fleet, is; exit code 1 when something is broken."""
+    from ops.status.command import run
+
+    if fleet := _fleet(stack):
+        raise typer.Exit(fleet.status())
+    raise typer.Exit(run(stack, watch, console))
+
+
+@app.command()
+def report(
+    stack: Stack = "dev",
+    hours: Annotated[int, typer.Option(min=1, max=24 * 31, help="how far back")] = 24,
+    file: Annotated[Path | None, typer.Option(help="where to; below .slm/reports without it")] = None,
+) -> None:
+    """Write one HTML page about the last hours of the stack."""
+    from ops.report.command import run
+
+    run(stack, hours, file, console)
+
+
+@app.command("alert-test")
+def alert_test(
+    stack: Stack = "dev",
+    severity: Annotated[
+        Literal["critical", "warning", "info"], typer.Option(help="how bad it claims to be")
+    ] = "critical",
+) -> None:
+    """Send one alert to the receivers of its severity, and wait until they have taken it."""
+    from ops.alert_test import run
+
+    run(stack, severity, console)
 
 
 @app.command()

@@ -14,6 +14,8 @@ from rich.table import Column, Table
 from components.catalog import catalog
 from components.engines import External, HostedEngine
 from components.models import OllamaSource, Weights
+from components.monitoring.settings import Monitoring
+from components.plan import monitoring_mib
 from components.settings import Settings, SettingsError, load, load_overlay
 from components.settings.stack_file import file_name
 from components.sizing import cautions
@@ -43,6 +45,8 @@ def run(stack: str = "dev", project_dir: Path = PROJECT, console: Console | None
     if page := settings.webui:
         line = f"web page: {page.endpoint}, {page.memory_mib} MiB; asks {page.model or settings.chat_models()[0]} first"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    if own := settings.monitoring:
+        console.print(_monitoring_line(settings, own), markup=False, highlight=False, soft_wrap=True)
     keeping = list(weak_keeping(settings, stack, project_dir))
     refusals = [*settings.refusals(stack), *keeping, *port_clashes(settings, stack, project_dir)]
     for reason in refusals:
@@ -106,7 +110,9 @@ def _published(settings: Settings) -> list[tuple[str, int, str]]:
     if not isinstance(settings.targets[settings.gateway.target], Docker):
         return []
     parts = [("gateway", settings.gateway.port, settings.gateway.bind)]
-    return parts + ([("webui", settings.webui.port, settings.webui.bind)] if settings.webui else [])
+    parts += [("webui", settings.webui.port, settings.webui.bind)] if settings.webui else []
+    pages = settings.monitoring.grafana if settings.monitoring else None
+    return parts + ([("monitoring.grafana", pages.port, pages.bind)] if pages else [])
 
 
 def _where(settings: Settings) -> str:
@@ -162,7 +168,8 @@ def _source(weights: Weights) -> list[str]:
 
 def _images(settings: Settings) -> Table:
     table = Table("role", "image", "state", title="images")
-    for role in settings.roles():
+    optional = settings.optional_roles()
+    for role in [*settings.roles(), *optional]:
         row, image = catalog().images[role], settings.images.get(role)
         if image is None:
             known = f"{row.repository}:{row.tag}" if row.published else f"images/{row.build}"
@@ -172,6 +179,8 @@ def _images(settings: Settings) -> Table:
         else:
             name, _, digest = image.partition("@")
             known, state = f"{name}@{digest[:19]}", "pinned in the catalogue" if image == row.pinned else "pinned"
+        if role in optional:
+            state = "left out here: no registry serves it" if role in settings.left_out else f"{state}; optional"
         table.add_row(role, known, state)
     return table
 
@@ -179,3 +188,12 @@ def _images(settings: Settings) -> Table:
 def _gateway_line(settings: Settings, stack: str) -> str:
     where = settings.targets[settings.gateway.target].where
     return f"gateway: {endpoint_of(settings, stack)} on {where}; environment: {settings.environment}"
+
+
+def _monitoring_line(settings: Settings, own: Monitoring) -> str:
+    if own.managed:
+        return f"monitoring: by Azure; alerts go to {', '.join(own.emails) or 'nobody'}"
+    kept, to = own.retention, ", ".join(own.receivers) or "nobody"
+    figures = f"{kept.metrics_days} d, {kept.metrics_gib:g} GiB of figures"
+    limits = f"{figures} and {kept.logs_days} d, {kept.logs_gib:g} GiB of logs"
+    return f"monitoring: {monitoring_mib(settings)} MiB on {own.target}; keeps {limits}; alerts go to {to}"

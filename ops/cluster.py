@@ -13,7 +13,7 @@ from components.settings import Settings
 from components.targets.aks.backend import backend_problem, secrets_provider_problem
 from components.targets.aks.teardown import confirmed, stays
 from components.targets.spec import Aks, Docker, Kubernetes
-from ops import cluster_pods, keys, secret, vault, webui
+from ops import cluster_pods, keys, monitoring, secret, vault, webui
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.machine import Machine
@@ -50,6 +50,8 @@ def up(machine: Machine, settings: Settings, console: Console, open_vault: Calla
         keys.ensure(pulumi)
         if settings.webui:
             webui.ensure_secrets(pulumi)
+        if settings.monitoring and settings.monitoring.grafana and not settings.monitoring.managed:
+            monitoring.ensure_secrets(pulumi)
         console.print(f"deploying stack [bold]{machine.stack}[/bold]")
         if in_vault:
             apply(pulumi, console, "up", "--skip-preview", *CLOUD_FIRST)
@@ -58,6 +60,7 @@ def up(machine: Machine, settings: Settings, console: Console, open_vault: Calla
         with said_of_pods(settings, console):
             apply(pulumi, console, "up", "--skip-preview")
         console.print(pulumi.check("stack", "output", "-s", machine.stack), markup=False, highlight=False)
+        monitoring.tell(settings, machine.stack, console)
     console.print(f"  every pod gave a token before it counted as ready; next: make key STACK={machine.stack}")
 
 

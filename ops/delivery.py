@@ -13,7 +13,7 @@ from components.targets.docker.ssh_errors import SshError
 from components.targets.spec import Docker
 from ops import docker_client
 from ops.errors import UserError
-from ops.images import RegistrySilent, pull, resolve
+from ops.images import RegistrySilent, find, pull, resolve
 from ops.images_build import Builder
 from ops.machine import PROJECT, STATE_DIRECTORY, write_private
 
@@ -29,10 +29,12 @@ REGISTRY = PROJECT / STATE_DIRECTORY / "registry"
 def bring_all(host: DockerClient, spec: Docker, settings: Settings, console: Console) -> dict[str, str]:
     """The image of every role the stack needs, present on the host afterwards: `role` to image.
 
-    Raises UserError when one can neither be pulled there nor made here.
+    A role that the stack can do without is left out, and said so, where neither the host nor this machine has it.
+    Raises UserError when another one can neither be pulled there nor made here.
     """
     rows, chosen, carried, pulls = catalog().images, dict[str, str](), dict[str, str](), True
-    for role in settings.roles():
+    optional = settings.optional_roles()
+    for role in [*settings.roles(), *optional]:
         wanted = settings.images.get(role)
         if wanted and has(host, wanted) and not _outdated(rows[role], role, wanted, console):
             chosen[role] = wanted
@@ -41,8 +43,13 @@ def bring_all(host: DockerClient, spec: Docker, settings: Settings, console: Con
         # A host that reaches no registry waits half a minute to find that out: once is enough.
         if published and pulls and (pulls := _pulled(host, published, role, console)):
             chosen[role] = published
-        else:
+        elif role not in optional:
             chosen[role] = carried[role] = made_here(settings, role, console)
+        elif image := found_here(settings, role, console):
+            chosen[role] = carried[role] = image
+        else:
+            harm = f"the stack runs without its {role} ({rows[role].purpose})"
+            console.print(f"  image [bold]{role}[/bold]: left out, no registry serves it; {harm}", soft_wrap=True)
     for role, image in carried.items():
         if not has(host, image):
             carry(spec, role, image, console)
@@ -95,6 +102,16 @@ def made_here(settings: Settings, role: str, console: Console) -> str:
     local = docker_client.connect()
     with _one_at_a_time():
         return _made(local, settings, role, console)
+
+
+def found_here(settings: Settings, role: str, console: Console) -> str | None:
+    """The id of a role's image that this machine's engine has or can pull; None without. Raises UserError."""
+    local = docker_client.connect()
+    with _one_at_a_time():
+        image = find(
+            local, role, catalog().images[role], settings.images.get(role), Builder(local, console), console, {}
+        )
+        return str(local.images.get(image).id) if image else None
 
 
 def _made(local: DockerClient, settings: Settings, role: str, console: Console) -> str:

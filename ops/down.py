@@ -7,6 +7,7 @@ import shutil
 
 from rich.console import Console
 
+from components.monitoring import alertmanager, collector, grafana, loki, node_exporter, prometheus
 from components.settings import Settings, SettingsError, load, load_overlay
 from components.settings.stack_file import DESCRIPTION, host_of
 from components.webui.workload import VOLUME as DATA
@@ -17,6 +18,17 @@ from ops.fleet import kept
 from ops.forget import forget
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
+
+KEPT = {
+    DATA: "accounts and chats",
+    prometheus.VOLUME: "figures",
+    loki.VOLUME: "logs",
+    alertmanager.VOLUME: "silences of alerts",
+    collector.VOLUME: "how far logs were read",
+    node_exporter.TEXT_VOLUME: "when backups were made",
+    grafana.VOLUME: "what people made in Grafana",
+}
+"""What is in volumes that are no weights, by the end of their names."""
 
 
 def run(stack: str, purge: bool, console: Console, *, force: bool = False) -> None:
@@ -58,7 +70,7 @@ def run(stack: str, purge: bool, console: Console, *, force: bool = False) -> No
         volumes = client.volumes.list(filters={"label": f"slm.stack={stack}"})
         if not purge:
             for volume in volumes:
-                what = "accounts and chats" if str(volume.name).endswith(f"-{DATA}") else "weights"
+                what = next((text for end, text in KEPT.items() if str(volume.name).endswith(f"-{end}")), "weights")
                 console.print(f"  kept: {what} in volume {volume.name} (make down STACK={stack} PURGE=1 removes them)")
             return
         for volume in volumes:

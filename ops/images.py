@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from components.catalog import ImageRow, catalog
+from components.settings.image_rules import registry_of
 from components.targets.spec import Docker
 from ops.errors import UserError
 from ops.images_build import Builder
@@ -25,23 +26,49 @@ class RegistrySilent(Exception):
 def resolve_all(client: DockerClient, settings: Settings, console: Console) -> dict[str, str]:
     """The image of every role the stack needs, present in its Docker engine afterwards: `role` to image.
 
-    `settings.images` is tried first (recorded by an earlier run, set by the stack, or pinned in the catalogue). Raises
-    UserError when one can neither be pulled nor built.
+    `settings.images` is tried first (recorded by an earlier run, set by the stack, or pinned in the catalogue). A role
+    that the stack can do without is left out, and said so, where no registry offers it. Raises UserError when another
+    one can neither be pulled nor built.
     """
-    roles = settings.roles()
     target = settings.targets[settings.gateway.target]
     builder = Builder(client, console, target.host if isinstance(target, Docker) else None)
-    rows = catalog().images
-    return {role: resolve(client, role, rows[role], settings.images.get(role), builder, console) for role in roles}
+    rows, silent = catalog().images, dict[str, str]()
+
+    def look(role: str) -> str | None:
+        return find(client, role, rows[role], settings.images.get(role), builder, console, silent)
+
+    found = {role: look(role) for role in settings.roles()}
+    extra = {role: look(role) for role in settings.optional_roles()}
+    for role in (role for role, image in extra.items() if image is None):
+        harm = f"the stack runs without its {role} ({rows[role].purpose})"
+        console.print(f"  image [bold]{role}[/bold]: left out, no package registry has it; {harm}", soft_wrap=True)
+    to_build = [role for role, image in found.items() if image is None]
+    builder.prepare([rows[role] for role in to_build])
+    found |= {role: builder.build(role, rows[role]) for role in to_build}
+    return {role: image for role, image in (found | extra).items() if image}
 
 
 def resolve(
     client: DockerClient, role: str, row: ImageRow, wanted: str | None, builder: Builder, console: Console
 ) -> str:
-    """One role's image: `repository:tag@sha256:…` or the id `sha256:…` of an image built here.
+    """One role's image: the one `find` gives, else one built here now. Raises UserError."""
+    return find(client, role, row, wanted, builder, console, {}) or builder.build(role, row)
+
+
+def find(
+    client: DockerClient,
+    role: str,
+    row: ImageRow,
+    wanted: str | None,
+    builder: Builder,
+    console: Console,
+    silent: dict[str, str],
+) -> str | None:
+    """One role's image, `repository:tag@sha256:…` or the id `sha256:…` of one built here; None when it must be built.
 
     An image built here by an older version of its build folder is built anew. A digest the registry does not have is
-    an error and never replaced by another image. Raises UserError.
+    an error and never replaced by another image. `silent` collects registries that did not answer, with the reason:
+    none is asked twice. Raises UserError.
     """
     if wanted and usable(client, row, wanted, builder):
         return wanted
@@ -50,20 +77,23 @@ def resolve(
         return published
     if built := builder.present(role, row):
         return built
+    then = "; built here from packages" if row.build else ""
     if published is None:
         why = "no registry offers it" if not row.published else "its digest is not known (make pin looks it up)"
         if row.build:
             console.print(f"  image [bold]{role}[/bold]: built here, because {why}")
-        return builder.build(role, row)
+        return None
+    host = registry_of(published.partition("@")[0])
     try:
-        with console.status(f"pulling {published}") as status:
-            pull(client, published, status.update)
+        if host not in silent:
+            with console.status(f"pulling {published}") as status:
+                pull(client, published, status.update)
+            console.print(f"  image [bold]{role}[/bold]: pulled {published}")
+            return published
     except RegistrySilent as reason:
-        then = "; built here from packages" if row.build else ""
-        console.print(f"  image [bold]{role}[/bold]: the registry does not serve it ({reason}){then}")
-        return builder.build(role, row)
-    console.print(f"  image [bold]{role}[/bold]: pulled {published}")
-    return published
+        silent[host] = str(reason)
+    console.print(f"  image [bold]{role}[/bold]: the registry does not serve it ({silent[host]}){then}")
+    return None
 
 
 def usable(client: DockerClient, row: ImageRow, image: str, builder: Builder) -> bool:

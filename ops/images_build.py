@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from components.catalog import ImageRow, catalog
-from ops import images_packages
+from ops import images_packages, images_programs
 from ops.errors import UserError
-from ops.images_content import build_folder, content, further_folders
+from ops.images_content import build_folder, content, further_folders, programs
 from ops.machine import PROJECT
 from tools import bootstrap
 
@@ -34,6 +34,9 @@ PUBLISHED_BASES = {
     "bookworm": "debian:bookworm-slim@sha256:abd67ffcfa541b485a3dff59865ab629aa048a6c613e639d36e7456b0b229241",
 }
 """Debian's own base images by suite: where a registry answers, any machine can build on them."""
+
+NEWER = ("alertmanager", "blackbox", "cadvisor", "node-exporter", "prometheus")
+"""Roles whose Debian packages are too old in bookworm, or fail there: its BusyBox crashes when it speaks HTTP."""
 
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
@@ -77,6 +80,10 @@ class Builder:
         current = self.content(row)
         return bool((image.labels or {}).get(CONTENT, current) == current)
 
+    def prepare(self, rows: Iterable[ImageRow]) -> None:
+        """Have the programs ready that the builds of these rows hold. Raises UserError."""
+        images_programs.ensure(name for row in rows for name in programs(self.images / build_folder(row)))
+
     def build(self, role: str, row: ImageRow) -> str:
         """Build and give the image's id. Raises UserError."""
         base, tag = self._parent(row) or self._base(role), self.tag(role, row)
@@ -89,6 +96,7 @@ class Builder:
                 shutil.copytree(further, context / further.name, ignore=shutil.ignore_patterns("__pycache__", ".*"))
             if (recipe := context / "build-binary.sh").exists():
                 self._script(f"building the {role} binary", [str(recipe), str(context)])
+            images_programs.copy(context)
             if (context / images_packages.LIST).exists():
                 self._packages(role, context)
             self._dockerfile(context, tag, base, role, self.content(row))
@@ -239,9 +247,9 @@ def base_suite(role: str, libc: str | None = None) -> str:
     """The Debian suite of the base image.
 
     Ollama's binary is made on this machine, and a program does not run on an older C library than it was linked with.
-    The packages of llama.cpp can be put on trixie and on nothing older.
+    The packages of llama.cpp can be put on trixie and on nothing older; those of NEWER lack too much in bookworm.
     """
-    if role.startswith("llamacpp"):
+    if role.startswith("llamacpp") or role in NEWER:
         return "trixie"
     found = libc if libc is not None else platform.libc_ver()[1]
     numbers = tuple(int(part) for part in found.split(".") if part.isdecimal())

@@ -8,9 +8,13 @@ from pathlib import Path
 
 from components.catalog import ImageRow
 from ops.errors import UserError
+from tools.table import Platform, load
 
 CONTEXT = "context.txt"
 """Folders of the repository, one per line, that a build gets beside its own, each under its last name."""
+
+PROGRAMS = "programs.txt"
+"""Names of tools (tools/tools.toml), one a line, whose programs a build gets beside its own files."""
 
 
 def build_folder(row: ImageRow) -> str:
@@ -32,6 +36,11 @@ def further_folders(row: ImageRow, images: Path) -> list[Path]:
     return [images.parent / line for line in listed.read_text().split()]
 
 
+def programs(folder: Path) -> list[str]:
+    """The tools that PROGRAMS of a build folder names; none without it."""
+    return (folder / PROGRAMS).read_text().split() if (folder / PROGRAMS).exists() else []
+
+
 def content(row: ImageRow, rows: Mapping[str, ImageRow], images: Path) -> str:
     """64 hex characters that change with anything the image is built from, packages of the day excepted.
 
@@ -44,9 +53,12 @@ def content(row: ImageRow, rows: Mapping[str, ImageRow], images: Path) -> str:
         digest.update(f"{row.parent}\0{content(rows[row.parent], rows, images)}\0".encode())
     else:
         folders.insert(0, images / "base")
+    for name in programs(images / build_folder(row)):
+        tool = load()[name]
+        digest.update(f"{name}\0{tool.version}-{tool.recipe(Platform.here())}\0".encode())
     for folder in folders:
         for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-            name = path.relative_to(images if path.is_relative_to(images) else images.parent)
-            if path.suffix != ".md" and not any(part == "__pycache__" or part[0] == "." for part in name.parts):
-                digest.update(f"{name}\0".encode() + path.read_bytes() + b"\0")
+            relative = path.relative_to(images if path.is_relative_to(images) else images.parent)
+            if path.suffix != ".md" and not any(part == "__pycache__" or part[0] == "." for part in relative.parts):
+                digest.update(f"{relative}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()

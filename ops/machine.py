@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
+from ops import audit
 from ops.errors import UserError
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -94,13 +95,14 @@ class Machine:
 
     @contextmanager
     def lock(self, doing: str) -> Iterator[None]:
-        """Only one of us changes a stack at a time. Raises UserError naming who does."""
+        """Only one of us changes a stack at a time, and it is written down who. Raises UserError naming who does."""
         holder = self.directory / "lock.txt"
         lock = FileLock(self.directory / "lock", timeout=0)
         try:
             with lock:
                 holder.write_text(f"'{doing}' of process {os.getpid()}")
-                yield
+                with audit.noted(self.project / STATE_DIRECTORY / audit.FILE, self.stack, doing):
+                    yield
         except Timeout:
             raise UserError(
                 f"stack '{self.stack}' is being changed by {holder.read_text()}",

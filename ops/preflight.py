@@ -16,7 +16,8 @@ from ops.errors import UserError
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from components.settings import Settings
+    from components.plan import monitoring_mib
+from components.settings import Settings
 
 DISK_RESERVE = 0.10
 """Control 21: a tenth of the disk is left free; the volumes' sizes hold the headroom of a fifth already."""
@@ -101,7 +102,8 @@ def memory_limits(settings: Settings) -> list[tuple[str, int]]:
     """What each service of a stack may take of its host's memory: name and MiB."""
     limits = [(name, engine.memory_mib(settings.model_of(name))) for name, engine in settings.hosted.items()]
     limits.append(("gateway", settings.gateway.memory_mib))
-    return limits + ([("webui", page.memory_mib)] if (page := settings.webui) else [])
+    limits += [("webui", page.memory_mib)] if (page := settings.webui) else []
+    return limits + ([("monitoring", monitoring_mib(settings))] if settings.monitoring else [])
 
 
 def cpu_limits(settings: Settings) -> list[tuple[str, float]]:

@@ -79,6 +79,8 @@ def judged(
     ]
     if page := settings.webui:
         checks.append(lambda: _port_is_free(facts, held, "webui", page.bind, page.port))
+    if settings.monitoring and (pages := settings.monitoring.grafana):
+        checks.append(lambda: _port_is_free(facts, held, "monitoring.grafana", pages.bind, pages.port))
     for check in checks:
         try:
             check()

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
-from ops import cluster, delivery, docker_client, keys, preflight, recovery, remote_host, secret, webui
+from ops import cluster, delivery, docker_client, keys, monitoring, preflight, recovery, remote_host, secret, webui
 from ops.deployment import apply
 from ops.fleet import certificates, kept
 from ops.images import resolve_all
@@ -49,6 +49,8 @@ def run(stack: str, model: str | None, console: Console) -> None:
         key = keys.current(keys.ensure(pulumi))
         if settings.webui:
             webui.ensure_secrets(pulumi)
+        if settings.monitoring and settings.monitoring.grafana:
+            monitoring.ensure_secrets(pulumi)
         with recovery.swept(client, stack):
             known = recovery.recover(pulumi, client, console)
             settings = prepare(client, machine, settings, console)
@@ -66,6 +68,7 @@ def run(stack: str, model: str | None, console: Console) -> None:
         kept.keep(machine, settings)
         if settings.webui:
             webui.tell(settings.webui, stack, console)
+        monitoring.tell(settings, stack, console)
 
 
 def choose_model(machine: Machine, model: str | None) -> Settings:
@@ -105,6 +108,8 @@ def check_host(client: DockerClient, machine: Machine, settings: Settings) -> No
     preflight.port_is_free(client, machine.stack, settings.gateway.bind, settings.gateway.port)
     if page := settings.webui:
         preflight.port_is_free(client, machine.stack, page.bind, page.port, "webui")
+    if settings.monitoring and (pages := settings.monitoring.grafana):
+        preflight.port_is_free(client, machine.stack, pages.bind, pages.port, "monitoring.grafana")
 
 
 def prepare(client: DockerClient, machine: Machine, settings: Settings, console: Console) -> Settings:
@@ -114,5 +119,7 @@ def prepare(client: DockerClient, machine: Machine, settings: Settings, console:
         chosen = delivery.bring_all(client, target, settings, console)
     else:
         chosen = resolve_all(client, settings, console)
-    machine.record({"images": chosen, "site": site.model_dump(exclude_defaults=True) or None})
+    left_out = [role for role in settings.optional_roles() if role not in chosen]
+    found = {"images": chosen, "left_out": left_out or None, "site": site.model_dump(exclude_defaults=True) or None}
+    machine.record(found)
     return load(machine.stack, machine.project, load_overlay(machine.config_file))

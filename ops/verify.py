@@ -10,8 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from components.targets.docker.agents import may_be_root, may_see
+
 Inspected = Mapping[str, Any]
-PUBLISHED = ("gateway", "webui")
+PUBLISHED = ("gateway", "grafana", "webui")
 GRACEFUL = ("SIGTERM", "SIGUSR1")
 FORBIDDEN_MOUNTS = ("/", "/etc", "/proc", "/sys", "/var/lib/docker", "/var/run/docker.sock", "/run/docker.sock")
 
@@ -38,9 +40,17 @@ def _host(inspected: Inspected) -> Mapping[str, Any]:
     return host
 
 
+def _view(inspected: Inspected) -> str | None:
+    """What the container may see of its host: only agents of monitoring have such a label."""
+    view: str | None = (inspected["Config"]["Labels"] or {}).get("slm.view")
+    return view
+
+
 def _user(i: Inspected) -> str | None:
     user = str(i["Config"]["User"])
     parts = user.split(":")
+    if parts[0] == "0" and may_be_root(_view(i)):
+        return None
     return None if all(p.isdigit() for p in parts) and int(parts[0]) > 0 else f"runs as '{user or 'root'}'"
 
 
@@ -95,7 +105,7 @@ def _pids(i: Inspected) -> str | None:
 def _ports(i: Inspected) -> str | None:
     published = [b for bindings in (_host(i).get("PortBindings") or {}).values() for b in bindings or []]
     if published and i["Config"]["Labels"].get("slm.workload") not in PUBLISHED:
-        return "publishes a port, which only the gateway may, and the chat page"
+        return "publishes a port, which only the gateway may, and the pages for people"
     return (
         "publishes on every address of the host"
         if any(b["HostIp"] in ("", "0.0.0.0", "::") for b in published)
@@ -107,10 +117,15 @@ def _networks(i: Inspected) -> str | None:
     return "is on the default bridge" if "bridge" in i["NetworkSettings"]["Networks"] else None
 
 
+def _is_forbidden(source: str) -> bool:
+    """Whether it is one of the forbidden paths, or below one of them but the root itself."""
+    return any(source == path or (path != "/" and source.startswith(f"{path}/")) for path in FORBIDDEN_MOUNTS)
+
+
 def _mounts(i: Inspected) -> str | None:
-    return next(
-        (f"mounts {m['Source']}" for m in i["Mounts"] if m["Type"] == "bind" and m["Source"] in FORBIDDEN_MOUNTS), None
-    )
+    found = (m for m in i["Mounts"] if m["Type"] == "bind" and _is_forbidden(m["Source"]))
+    bad = (m for m in found if m.get("RW", True) or not may_see(_view(i), m["Source"]))
+    return next((f"mounts {m['Source']}" for m in bad), None)
 
 
 def _health(i: Inspected) -> str | None:
@@ -142,7 +157,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def broken_controls(inspected: Inspected) -> list[Finding]:
-    """Every control of RULES that one container breaks, from its `docker inspect`."""
+    """Every control of RULES that one container breaks, from its `docker inspect`.
+
+    An agent of monitoring is excused from what its view of the host needs (components/targets/docker/agents.py).
+    """
     name = str(inspected["Name"]).lstrip("/")
     problems = ((rule.control, rule.test(inspected)) for rule in RULES)
     return [Finding(control, name, problem) for control, problem in problems if problem]

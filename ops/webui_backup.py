@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import tarfile
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rich.console import Console
 
@@ -63,7 +62,7 @@ def restore(stack: str, file: Path | None, console: Console) -> None:
             _backup(client, machine, _dated(machine, "before-restore"), console)
         container.stop()
         try:
-            manifest = _place(client, machine, page, settings, chosen)
+            manifest = place_archive(client, machine, page, settings, chosen)
         finally:
             container.start()
         container.reload()
@@ -156,7 +155,7 @@ def _backup(client: DockerClient, machine: Machine, file: Path | None, console: 
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as out:
-            manifest = _write(client, container, out)
+            manifest = write_archive(client, container, out)
         part.replace(file)
     except OSError as error:
         raise UserError(
@@ -169,7 +168,8 @@ def _backup(client: DockerClient, machine: Machine, file: Path | None, console: 
     return file
 
 
-def _write(client: DockerClient, container: Container, out: io.BufferedWriter) -> dict[str, Any]:
+def write_archive(client: DockerClient, container: Container, out: IO[bytes]) -> dict[str, Any]:
+    """Write what the running page keeps; gives the manifest. Raises UserError."""
     command = ["python3", "-c", SCRIPT, "write", version()]
     made = client.api.exec_create(container.id, command, stdin=False)
     said = b""
@@ -185,8 +185,10 @@ def _write(client: DockerClient, container: Container, out: io.BufferedWriter) -
     return manifest
 
 
-def _place(client: DockerClient, machine: Machine, page: WebUi, settings: Settings, file: Path) -> dict[str, Any]:
-    """Hand the archive to a job that has nothing but the volume, and let it check and place it."""
+def place_archive(
+    client: DockerClient, machine: Machine, page: WebUi, settings: Settings, file: Path
+) -> dict[str, Any]:
+    """Hand the archive to a job that has nothing but the volume, and let it check and place it. Raises UserError."""
     names, volume = Names(machine.stack), data_volume(page)
     physical = names.volume(volume.name)
     job = Workload(

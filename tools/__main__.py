@@ -47,6 +47,7 @@ def run(
     tools: Annotated[bool, typer.Option(help="install missing tools first")] = False,
     engine: Engine = False,
     rehearsal: Annotated[bool, typer.Option(help="install the rehearsal's Kubernetes first")] = False,
+    monitoring: Annotated[bool, typer.Option(help="install Prometheus and other programs of monitoring first")] = False,
     node: Annotated[bool, typer.Option(help="install its real node first, which takes root on Linux")] = False,
     edge: Annotated[
         bool, typer.Option(help="install what edge hosts take first; test hosts take root on Linux")
@@ -57,7 +58,8 @@ def run(
     from tools.environment import toolchain_environment
 
     environment = dict(os.environ)
-    groups = [*(["rehearsal"] if rehearsal else ()), *(["edge"] if edge else ())]
+    asked = (("rehearsal", rehearsal), ("monitoring", monitoring), ("edge", edge))
+    groups = [name for name, wanted in asked if wanted]
     if node and (missing := no_node()):
         typer.echo(f"no kubelet and containerd: {missing}; the tests of a real node are skipped", err=True)
     elif node:

@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """From a bare python3 to this checkout's own environment: fetch uv, `uv sync` into .venv, run a command there.
 
-usage: python3 tools/bootstrap.py [--tools] [--engine] [--rehearsal] [--node] [--edge] [-- COMMAND [ARGUMENT...]]
+usage: python3 tools/bootstrap.py [--tools] [--engine] [--rehearsal] [--node] [--monitoring] [--edge]
+                                  [-- COMMAND [ARGUMENT...]]
 
 --tools makes sure of Pulumi and its plugins before the command runs, --engine of a Docker engine, --rehearsal of the
 Kubernetes control plane that tests and rehearsals start, --node of the kubelet and containerd beside it, where this
-machine can run them, --edge of what a fleet of edge hosts takes: the registry that carries images to them, and an SSH
-server for the hosts that the tests start, where this machine can run those. Only the standard library is used here, and
-nothing that an old python3 could not read, so that it can say what is missing.
+machine can run them, --monitoring of Prometheus and its like, --edge of what a fleet of edge hosts takes: the registry
+that carries images to them, and an SSH server for the hosts that the tests start, where this machine can run those.
+Only the standard library is used here, and nothing that an old python3 could not read, so that it can say what is
+missing.
 """
 
 from __future__ import annotations
@@ -233,7 +235,7 @@ def main(arguments: list[str]) -> int:
     if "--" in arguments:
         cut = arguments.index("--")
         options, command = arguments[:cut], arguments[cut + 1 :]
-    if set(options) - {"--tools", "--engine", "--rehearsal", "--node", "--edge"}:
+    if set(options) - {"--tools", "--engine", "--rehearsal", "--node", "--monitoring", "--edge"}:
         say(__doc__ or "")
         return 2
     try:

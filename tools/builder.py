@@ -56,7 +56,10 @@ class Builder:
             packages += [tool.build.generate.package] if tool.build.generate else []
             # -e: a file that is generated later may be missing now.
             self._run_go(
-                tool, ["list", "-e", "-deps", *packages], BUILD_FOLDERS / tool.build.folder, "fetching Go modules"
+                tool,
+                ["list", "-e", "-deps", *_tags(tool.build), *packages],
+                BUILD_FOLDERS / tool.build.folder,
+                "fetching Go modules",
             )
 
     @cached_property
@@ -101,7 +104,7 @@ class Builder:
         shutil.copytree(BUILD_FOLDERS / recipe.folder, work, dirs_exist_ok=True)
         major, minor, *_ = [*tool.version.split("."), ""]
         stamped = recipe.ldflags.format(version=tool.version, major=major, minor=minor)
-        flags = ["-trimpath", "-ldflags", " ".join(["-s -w", stamped]).strip()]
+        flags = ["-trimpath", *_tags(recipe), "-ldflags", " ".join(["-s -w", stamped]).strip()]
         try:
             if recipe.generate:
                 generator = work / ".generator"
@@ -153,6 +156,10 @@ class Builder:
     def _go_cache(self) -> dict[str, str]:
         names = ("GOENV", "GOPATH", "GOMODCACHE", "GOCACHE", "XDG_CONFIG_HOME", "GOTOOLCHAIN")
         return {n: v for n, v in self.go_environment().items() if n in names}
+
+
+def _tags(recipe: GoBuild) -> list[str]:
+    return ["-tags", ",".join(recipe.tags)] if recipe.tags else []
 
 
 def go_version(go: str) -> str:

@@ -88,14 +88,15 @@ class GoBuild(Row):
     """`folder` under tools/build holds go.mod and go.sum, so the build is the same everywhere.
 
     `package` becomes the tool's executable; `companions` are packages of the same module that are compiled in the same
-    run, each into a program with the last part of the package's name. `ldflags` may name `{version}`, `{major}` and
-    `{minor}`.
+    run, each into a program with the last part of the package's name. `tags` are build constraints that hold; `ldflags`
+    may name `{version}`, `{major}` and `{minor}`.
     """
 
     kind: Literal["go"]
     folder: str
     package: str
     companions: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     ldflags: str = ""
     generate: Generate | None = None
     copy_: Copy | None = Field(None, alias="copy")

@@ -180,6 +180,11 @@ class EngineBase(Value, ABC):
             )
 
     @property
+    def metrics_path(self) -> str | None:
+        """Path of its own Prometheus metrics on its port; None when it has none."""
+        return "/metrics"
+
+    @property
     def truncates_at(self) -> int | None:
         """The context in tokens beyond which it silently drops a part of the prompt; None when it refuses."""
         return None

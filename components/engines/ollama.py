@@ -146,6 +146,11 @@ class Ollama(EngineBase):
         return "/api/version"
 
     @property
+    def metrics_path(self) -> None:
+        """It has no metrics: an exporter asks its API instead."""
+        return
+
+    @property
     def truncates_at(self) -> int | None:
         """Its OpenAI interface drops the oldest messages, then the beginning of the last one, without a word."""
         return self.context_length

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 REQUEST = "invalid_request_error"
 SERVER = "server_error"
 
+REFUSAL_HEADER = "x-slm-refusal"
+"""Tells the log which refusal an answer is; the gateway takes it away again before the answer leaves."""
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -35,11 +38,16 @@ class Refusal:
     @property
     def deny(self) -> str:
         """The answer as an action of an `http-request` rule."""
-        return f"return status {self.status} {self.reply}"
+        return f"return status {self.status} {self.reply}{self._named}"
 
     def deny_formatted(self, body: str) -> str:
         """As `deny`, with a body in HAProxy's log format instead of the fixed one."""
-        return f"return status {self.status} content-type application/json lf-string {quote(body)}{self._headers}"
+        reply = f"content-type application/json lf-string {quote(body)}{self._headers}{self._named}"
+        return f"return status {self.status} {reply}"
+
+    @property
+    def _named(self) -> str:
+        return f" hdr {REFUSAL_HEADER} {self.code}"
 
     @property
     def _headers(self) -> str:

@@ -14,8 +14,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from components.gateway.balance import PREFIX_HEADER, prefix_digest, prefix_sources
 from components.gateway.demand import WANTED_SECONDS, demand_path
-from components.gateway.errors import Refusal, quote, refusals
+from components.gateway.errors import REFUSAL_HEADER, Refusal, quote, refusals
 from components.gateway.fields import BYTES_PER_TOKEN, RULES, rules_for, too_long
+from components.gateway.log import CONTENTS_BYTES, error_log_format, line_bytes, log_format
 from components.gateway.route import Route, check
 from components.gateway.settings import Gateway
 from components.workload import FILES_DIRECTORY
@@ -51,28 +52,14 @@ KEPT_HEADERS = (
 )
 """Request headers an engine gets from a client. Accept-Encoding is not one: a compressed stream would be held back."""
 
-_LOG_FIELDS = (
-    # No query string, no header, no body; of the key, its id.
-    '"time":"%[date,utime(%Y-%m-%dT%H:%M:%SZ)]"',
-    '"id":"%ID"',
-    '"client":"%ci"',
-    '"key":"%[var(txn.key)]"',
-    '"method":"%[var(txn.method),json(utf8s)]"',
-    '"path":"%[var(txn.path),json(utf8s)]"',
-    '"status":%ST',
-    '"to":"%b"',
-    '"queue_ms":%Tw',
-    '"connect_ms":%Tc',
-    '"first_byte_ms":%Tr',
-    '"total_ms":%Ta',
-    '"bytes_in":%U',
-    '"bytes_out":%B',
-    '"end":"%tsc"',
-)
-
 
 def render(
-    gateway: Gateway, routes: Sequence[Route], resolver: str | None = DOCKER_RESOLVER, *, called_inside: bool = False
+    gateway: Gateway,
+    routes: Sequence[Route],
+    resolver: str | None = DOCKER_RESOLVER,
+    *,
+    called_inside: bool = False,
+    log_contents: bool = False,
 ) -> str:
     """haproxy.cfg for HAProxy 2.6 and later.
 
@@ -80,7 +67,8 @@ def render(
     are looked up again every second, so an engine may be started later than the gateway and may move. GET paths of
     engines (which carry no model) go to the first route that lists them; `/v1/models` is answered by the gateway.
     `called_inside`: a workload of the stack calls it as well, by its name and, where the published port has TLS, on
-    PLAIN_PORT. Should a body have two `model` fields, the first decides.
+    PLAIN_PORT. Should a body have two `model` fields, the first decides. `log_contents`: prompts and answers are
+    written to the log, which somebody must have asked for.
 
     Raises ValueError when there is no route, when two of them have the same name or model, or when `resolver` is no
     address.
@@ -114,7 +102,12 @@ def render(
         threads=max(1, math.ceil(gateway.cpus)),
         tls=_tls(gateway),
         keys_map=f"{FILES_DIRECTORY}/keys.map",
-        log_format="{" + ",".join(_LOG_FIELDS) + "}",
+        log_format=log_format(contents=log_contents),
+        error_log_format=error_log_format(),
+        log_bytes=line_bytes(contents=log_contents),
+        log_contents=log_contents,
+        contents_bytes=CONTENTS_BYTES,
+        refusal_header=REFUSAL_HEADER,
         kept_headers="|".join(KEPT_HEADERS),
         posts=sorted({path for r in routes for method, path in r.paths if method == "POST"}),
         gets=_gets(routes),

@@ -16,7 +16,7 @@ KEYS_SECRET = "gateway-keys"  # noqa: S105 - the name of a secret, not a secret
 
 _HOST = re.compile(r"^([a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*|\[[0-9a-f:.]+\])$")
 _ORIGIN = re.compile(r"^https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:[0-9]{1,5})?$")
-_SECRET_NAME = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
+SECRET_NAME = re.compile(r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
 _OFF_SWITCHES = {"auth", "authentication", "require_key", "no_auth", "anonymous", "public"}
 
 
@@ -48,7 +48,7 @@ class Tls(Value):
     @classmethod
     def _is_a_name(cls, value: str) -> str:
         # The value itself is never repeated: it may be a private key.
-        if not _SECRET_NAME.fullmatch(value):
+        if not SECRET_NAME.fullmatch(value):
             raise ValueError(
                 "give the name of a secret (a-z, 0-9, -), not its content: what stands in this file is committed"
             )

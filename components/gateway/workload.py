@@ -25,8 +25,9 @@ def workload(
     resolver: str | None = DOCKER_RESOLVER,
     *,
     called_inside: bool = False,
+    log_contents: bool = False,
 ) -> Workload:
-    """The gateway in front of `routes`. `resolver` and `called_inside` as in `render`.
+    """The gateway in front of `routes`. `resolver`, `called_inside` and `log_contents` as in `render`.
 
     SIGUSR2 makes it read its files again without dropping a connection: old and new keys, routes and certificates
     swap at one instant, and running answers finish in the old process. Counters of limits start anew then.
@@ -36,7 +37,8 @@ def workload(
     if gateway.tls:
         secrets.append(SecretFile(name="tls.pem", secret=gateway.tls.certificate))
         secrets.append(SecretFile(name="tls.pem.key", secret=gateway.tls.key))
-    files = [File(name=_CONFIG, content=render(gateway, routes, resolver, called_inside=called_inside))]
+    text = render(gateway, routes, resolver, called_inside=called_inside, log_contents=log_contents)
+    files = [File(name=_CONFIG, content=text)]
     for route in routes:
         if upstream := route.upstream:
             if upstream.secret:

@@ -10,19 +10,24 @@ from components.engines import External
 from components.engines.base import EngineBase
 from components.engines.external import HOST_GATEWAY
 from components.model_sources import PathSource
+from components.monitoring.roles import optional_roles, required_roles
 from components.settings.image_rules import SOME_IMAGE
 from components.settings.problems import Problem, path_of
-from components.targets.kubernetes.names import is_loopback
+from components.targets.kubernetes.names import COPIES, OUTSIDE, is_loopback
 from components.targets.spec import Aks, Docker, Kubernetes, Pool
 from components.targets.spec.kubernetes import ClusterPool
 
 if TYPE_CHECKING:
+    from components.monitoring.settings import Monitoring
     from components.settings.model import Settings
 
 SERVICE_VARIABLES = ("vllm", "ollama")
 """Names whose Service would inject variables that the engine of that name reads as its own settings."""
 
 LOOPBACK = "127.0.0.1"
+
+SERVICES = {f"{name}{end}" for name in ("gateway", "webui", "grafana") for end in (COPIES, OUTSIDE)}
+"""Names of the further Services of workloads that are reached from outside the cluster."""
 
 
 def clusters(settings: Settings) -> Iterator[Problem]:
@@ -57,6 +62,8 @@ def _on_cluster(
     if name in SERVICE_VARIABLES:
         harm = f"name '{name}' makes Kubernetes inject {name.upper()}_PORT, which the engine reads as its own"
         yield Problem(path_of(here), harm, "choose another name")
+    if name in SERVICES:
+        yield Problem(path_of(here), f"a Service of what is exposed is called '{name}' already", "choose another name")
     if isinstance(engine, External):
         if engine.host == HOST_GATEWAY:
             harm = f"{HOST_GATEWAY} is a container's own machine, and on a cluster that is any node"
@@ -174,6 +181,30 @@ def _way_in(settings: Settings) -> Iterator[Problem]:
         yield Problem(path_of(("webui", "sign_up")), harm, "remove sign_up and let the administrator add people")
 
 
+def watched(settings: Settings, monitoring: Monitoring) -> Iterator[Problem]:
+    """What monitoring must say differently on a cluster, whose target is known."""
+    target, pages, here = settings.targets[monitoring.target], monitoring.grafana, "monitoring"
+    if monitoring.managed and not isinstance(target, Aks):
+        harm = f"azure-managed is Azure's monitoring of a cluster it runs, and '{monitoring.target}' is none"
+        yield Problem(path_of((here, "kind")), harm, "kind: prometheus, or a target of kind aks")
+        return
+    if isinstance(target, Docker) or monitoring.managed:
+        return
+    if isinstance(target, Aks):
+        harm = "AKS' network policies (Cilium) name no nodes, so that nothing in a pod may ask kubelets for figures"
+        yield Problem(path_of((here,)), harm, "kind: azure-managed")
+    if pages is None:
+        return
+    if pages.bind != LOOPBACK:
+        harm = f"{pages.bind} is an address of one machine, and the cluster decides which node it runs on"
+        fix = "remove it; exposure of the target says who may call"
+        yield Problem(path_of((here, "grafana", "bind")), harm, fix)
+    if target.exposure != "none" and (pages.tls is None or pages.url is None):
+        harm = f"exposure {target.exposure}: other machines reach its pages, and passwords could be read on the way"
+        fix = "TLS is required: tls with certificate and key, and url; or grafana: null"
+        yield Problem(path_of((here, "grafana", "tls")), harm, fix)
+
+
 def foreign_images(settings: Settings) -> Iterator[str]:
     """One sentence for each image that a cluster cannot pull, because only this machine's Docker engine has it."""
     on_clusters = {t for t, spec in settings.targets.items() if not isinstance(spec, Docker)}
@@ -185,6 +216,8 @@ def foreign_images(settings: Settings) -> Iterator[str]:
         roles.add(settings.gateway.kind)
     if settings.webui and settings.webui.target in on_clusters:
         roles.add("webui")
+    if settings.monitoring and settings.monitoring.target in on_clusters:
+        roles |= required_roles(settings) | optional_roles(settings)
     for role in sorted(roles):
         if settings.images.get(role, "").startswith("sha256:"):
             yield (

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from components.catalog import catalog
 from components.engines.base import EngineBase
-from components.settings.clusters import clusters
+from components.monitoring.parts import reserved_names
+from components.settings.clusters import clusters, watched
 from components.settings.image_rules import SOME_IMAGE, image_problem
 from components.settings.problems import Problem, path_of, unknown
 
@@ -23,7 +24,7 @@ def cross_references(settings: Settings) -> list[Problem]:
     found = [*_targets(settings), *_engines(settings), *_served_names(settings), *_images(settings)]
     found = found or list(clusters(settings))
     # Which models can chat is known only once engines and models fit together.
-    return found or list(_webui(settings))
+    return found or [*_webui(settings), *_monitoring(settings)]
 
 
 def _targets(settings: Settings) -> Iterator[Problem]:
@@ -100,6 +101,29 @@ def _webui(settings: Settings) -> Iterator[Problem]:
         yield Problem(path_of((here,)), harm, "add an engine with an instruct model, or remove webui")
     elif webui.model and webui.model not in models:
         yield Problem(path_of((here, "model")), *unknown("served model", webui.model, models))
+
+
+def _monitoring(settings: Settings) -> Iterator[Problem]:
+    own, here = settings.monitoring, "monitoring"
+    if own is None:
+        return
+    if own.target not in settings.targets:
+        yield Problem(path_of((here, "target")), *unknown("target", own.target, settings.targets))
+        return
+    if own.target != settings.gateway.target:
+        harm = f"it asks engines and gateway by name, and they are on target '{settings.gateway.target}'"
+        yield Problem(path_of((here, "target")), harm, f"set target: {settings.gateway.target}")
+    else:
+        yield from watched(settings, own)
+    for name in reserved_names() & settings.engines.keys():
+        yield Problem(path_of(("engines", name)), "a part of monitoring is called so already", "choose another name")
+    if own.grafana:
+        taken = {"gateway": (settings.gateway.bind, settings.gateway.port)}
+        taken |= {"webui": (settings.webui.bind, settings.webui.port)} if settings.webui else {}
+        for part, address in taken.items():
+            if address == (own.grafana.bind, own.grafana.port):
+                harm = f"{own.grafana.port} is the port of {part} already"
+                yield Problem(path_of((here, "grafana", "port")), harm, "choose another port")
 
 
 def _images(settings: Settings) -> Iterator[Problem]:

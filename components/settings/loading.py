@@ -20,7 +20,7 @@ from components.settings.stack_file import description_of, file_of, host_of, rea
 from components.workload import Value
 
 PREFIX = "slm:"
-SECRETS = ("apiKeys", "webuiSecrets")
+SECRETS = ("apiKeys", "webuiSecrets", "monitoringSecrets")
 """Keys whose value is always encrypted, and never part of Settings."""
 
 FILE_KEYS = ("config", "secretsprovider", "encryptionsalt", "encryptedkey")

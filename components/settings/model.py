@@ -12,6 +12,8 @@ from components.engines import Engine, External, HostedEngine
 from components.engines.base import EngineBase
 from components.gateway import Gateway
 from components.models import Model, ModelName, Site
+from components.monitoring.roles import optional_roles, required_roles
+from components.monitoring.settings import Monitoring
 from components.settings.clusters import foreign_images
 from components.settings.cross_references import cross_references
 from components.settings.fleet import Fleet
@@ -20,7 +22,7 @@ from components.settings.kinds import named_kind
 from components.settings.problems import CrossReferenceError, Problem, SettingsError
 from components.settings.schema_walk import standard
 from components.sizing import misfits
-from components.targets.spec import Aks, TargetSpec
+from components.targets.spec import Aks, Docker, TargetSpec
 from components.targets.spec.aks_production import production_problems
 from components.webui import WebUi
 from components.workload import Image, Name, Value, Volume, Workload
@@ -101,7 +103,8 @@ class Settings(Value):
     `environment` prod (the cloud, and edge sites) refuses what is not pinned. `models` are the catalogue's with the
     stack's own laid over them; `images` the image of each role as far as known: recorded by `up` on this machine, set
     by the stack, or pinned in the catalogue. `served` records which source each model's weights came from, `site`
-    what this site's way to the outside needs. `model`, when set, has replaced the first engine's model. `prices`, in US
+    what this site's way to the outside needs, `left_out` the optional parts (by the role of their
+    image) that this machine could not get. `model`, when set, has replaced the first engine's model. `prices`, in US
     dollars an hour of one node, go before those of the catalogue. `fleet` lists hosts that get all this, each as a
     stack of its own, whose settings have no fleet.
     """
@@ -112,12 +115,14 @@ class Settings(Value):
     engines: Annotated[dict[Name, EngineEntry], BeforeValidator(_at_least_one)]
     gateway: Gateway
     webui: WebUi | None = None
+    monitoring: Monitoring | None = None
     models: dict[ModelName, Model] = Field(default_factory=lambda: dict(catalog().models))
     images: dict[Name, ImageEntry] = Field(default_factory=dict)
     security: Security = Security()
     prices: dict[VmSize, Annotated[float, Field(gt=0)]] = Field(default_factory=dict)
     site: Site = Site()
     served: dict[ModelName, str] = Field(default_factory=dict)
+    left_out: tuple[Name, ...] = ()
     model: ModelName | None = None
     fleet: Fleet | None = None
 
@@ -156,7 +161,26 @@ class Settings(Value):
     def roles(self) -> list[str]:
         """The roles of the images this stack needs, sorted."""
         engines = {role for name, engine in self.hosted.items() for role in engine.roles(self.model_of(name))}
-        return sorted(engines | {self.gateway.kind} | ({"webui"} if self.webui else set()))
+        return sorted(engines | {self.gateway.kind} | ({"webui"} if self.webui else set()) | required_roles(self))
+
+    def optional_roles(self) -> list[str]:
+        """The roles of images that the stack does without, and says so, where no registry offers them; sorted."""
+        return sorted(optional_roles(self))
+
+    def has_image(self, role: str) -> bool:
+        """Whether a part of this role can be started: its image is known, and was not found missing."""
+        return role in self.images and role not in self.left_out
+
+    @property
+    def monitored_gpus(self) -> int:
+        """GPUs of the machine that monitoring is on, where it runs on one."""
+        target = self.targets[self.monitoring.target] if self.monitoring else None
+        return target.gpus if isinstance(target, Docker) else 0
+
+    @property
+    def measured_gpus(self) -> int:
+        """GPUs of the machines that monitoring is on."""
+        return self.targets[self.monitoring.target].gpus if self.monitoring else 0
 
     def chat_models(self) -> list[str]:
         """The names under which models that can hold a conversation are served, in the order of the engines."""
@@ -172,15 +196,16 @@ class Settings(Value):
         named += [e.key_secret for e in self.engines.values() if isinstance(e, External) and e.key_secret]
         for tls in (self.gateway.tls, self.webui.tls if self.webui else None):
             named += [tls.certificate, tls.key] if tls else []
+        named += self.monitoring.secret_names if self.monitoring else []
         return list(dict.fromkeys(named))
 
     def unpinned(self) -> list[str]:
         """One sentence for each image or model that could be another one tomorrow."""
-        rows = catalog().images
+        rows, needed = catalog().images, {*self.roles(), *self.optional_roles()}
         images = [
             f"image '{role}' ({row.repository}:{row.tag}) has no digest"
             for role, row in rows.items()
-            if role in self.roles() and row.published and role not in self.images
+            if role in needed and row.published and role not in self.images
         ]
         served = [(self.model_of(name), engine) for name, engine in self.hosted.items()]
         reasons = [reason for m, engine in served for reason in m.unpinned_reasons([engine.weights_of(m)[0]])]

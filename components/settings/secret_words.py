@@ -18,6 +18,9 @@ _KNOWN = (
     r"-----BEGIN [A-Z ]*PRIVATE KEY-----",
 )
 _FIELD = re.compile(r"(^|[_-])(password|passwd|passphrase|secret|token|api[_-]?keys?|credentials?)$", re.IGNORECASE)
+NAMES_OF_SECRETS = tuple(f"{what}_secret" for what in ("token", "key", "certificate", "password", "url"))
+"""Ends of fields that hold the name of a secret, and so no secret."""
+
 _CREDENTIALS_IN_URL = re.compile(r"(?<=://)[^/@\s]*:[^/@\s]*(?=@)")
 
 WELL_KNOWN_PASSPHRASES = frozenset(
@@ -33,7 +36,7 @@ def looks_like_a_secret(text: str) -> bool:
 
 def is_secret_field(name: str) -> bool:
     """Whether a field of this name would hold a secret value ('token', 'api_key'; not 'token_secret', a name)."""
-    return bool(_FIELD.search(name)) and not name.endswith(("token_secret", "key_secret", "certificate_secret"))
+    return bool(_FIELD.search(name)) and not name.endswith(NAMES_OF_SECRETS)
 
 
 def shown(value: object, field: str = "") -> str:

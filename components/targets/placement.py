@@ -6,12 +6,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from components.workload import Workload
 
 if TYPE_CHECKING:
     import pulumi
+
+View = Literal["container-engine", "container-logs", "control-groups", "gpu-users", "own-kubelet", "kubelets"]
+"""What an agent of monitoring may see of the machine it runs on: the container engine's own interface, what containers
+wrote, what the kernel counts of them, which containers use its GPUs; on a cluster also its own node's kubelet, which it
+only leads to, and what kubelets say of containers. Each is an exception from the controls, listed by the target that
+grants it."""
+
+Each = Literal["machine", "gpu-machine"]
+"""Of which machines each one runs a copy."""
+
+AGENT_VIEWS: frozenset[View] = frozenset({"container-logs", "gpu-users"})
+"""What needs paths of a cluster's nodes: who has such a view lives apart from the stack (control 41)."""
+
+Circle = Literal["engines", "monitoring", "engine-api"]
+"""Who meets whom where a target has networks instead of policies: the engines and the gateway; the parts of monitoring;
+the one agent that has the engine's interface and who asks it."""
 
 
 class Secrets(Protocol):
@@ -32,10 +48,14 @@ class Exposure:
 
 @dataclass(frozen=True)
 class Caller:
-    """A workload of the stack that opens connections to this one, on `port` (its own without one)."""
+    """A workload of the stack that opens connections to this one, on `port` (its own without one).
+
+    `agent`: it has rights over its machine, so a target that has a place apart for such has put it there.
+    """
 
     name: str
     port: int | None = None
+    agent: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,22 +103,31 @@ class Surroundings:
 
     `callers` are the workloads that may open connections to it, and nobody else of the stack may; `calls` says whether
     it calls workloads of the stack itself, `outside` are the endpoints it calls beyond. `metrics_port` is the port that
-    monitoring and autoscaling read. `other_gpus` are the GPUs that the other workloads of the stack take on the same
-    target at their most.
+    monitoring reads, and an autoscaler as well where its figures decide about others' copies (`scales_others`).
+    `other_gpus` are the GPUs that the other workloads of the stack take on the same target at their most.
     `advised`: what it needs is a guess here, so that an autoscaler that measures it is asked for its advice.
-    `among_engines` False keeps it where only other exposed workloads are: it reaches the gateway and no engine, and
-    asks no name server outside.
+    `circles` is where it is: in none, it meets only other exposed workloads, and so reaches the gateway and no engine.
+    Outside the engines' circle, who has no way out asks no name server outside.
+    `view` is what it may see of its machine. `on_each`: a copy of it runs on every such machine of the target.
     """
 
     exposure: Exposure | None = None
-    among_engines: bool = True
+    circles: tuple[Circle, ...] = ("engines",)
     callers: tuple[Caller, ...] = ()
     calls: bool = False
     outside: tuple[Outside, ...] = ()
     scale: Scale = Scale()
     metrics_port: int | None = None
+    scales_others: bool = False
     other_gpus: int = 0
     advised: bool = False
+    view: View | None = None
+    on_each: Each | None = None
+
+    @property
+    def is_agent(self) -> bool:
+        """Whether it lives apart, because of what it sees of its machine."""
+        return self.view in AGENT_VIEWS
 
 
 @dataclass(frozen=True)
@@ -113,6 +142,10 @@ class Placement:
 class Naming(Protocol):
     """How workloads of a target find each other, and clients the exposed ones."""
 
+    @property
+    def stack(self) -> str:
+        """The name of the stack."""
+
     def resolver(self) -> str | None:
         """The name server, `host:port`, that knows the names of workloads; None for the one of the container's own
         /etc/resolv.conf.
@@ -120,6 +153,12 @@ class Naming(Protocol):
 
     def host_of(self, name: str) -> str:
         """The name under which the other workloads reach the workload `name`."""
+
+    def copies_host_of(self, name: str) -> str:
+        """The name that stands for each copy of an exposed workload, for whoever reads the figures of each."""
+
+    def agent_host_of(self, name: str) -> str:
+        """The same of an agent that lives apart, because of what it sees of its machine."""
 
     def addresses_of(self, scale: Scale) -> int:
         """How many addresses the name of a workload of this scale can stand for at once."""

@@ -53,7 +53,7 @@ def shared_weights() -> Iterator[SharedWeights]:
 
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Every engine this machine runs, in one stack, brought up as a person does it. Tests leave it as declared."""
+    """Every engine this machine runs, in one stack, brought up as a person does it. Tests leave it so, or watched."""
     project = Project.copy(tmp_path_factory.mktemp("engines") / "project", "test-engines", like="engines")
     # Weights are fetched and converted on the way, and the slowest engine takes a minute to load.
     project.first_up = project.ops("up", timeout=1500).must_succeed()

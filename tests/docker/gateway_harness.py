@@ -124,6 +124,10 @@ class _Handler(BaseHTTPRequestHandler):
         if how == "silent":
             self._wait_for_hang_up()
             return
+        if how == "headers":
+            self._stream_head()
+            self._wait_for_hang_up()
+            return
         if how == "break":
             return
         if asked.get("stream"):
@@ -132,11 +136,14 @@ class _Handler(BaseHTTPRequestHandler):
             usage = {"prompt_tokens": asked.get("prompt_tokens", 1)}
             self._json(200, {"model": asked["model"], "object": "chat.completion", "usage": usage})
 
-    def _stream(self, pieces: int, pause: float) -> None:
+    def _stream_head(self) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
+
+    def _stream(self, pieces: int, pause: float) -> None:
+        self._stream_head()
         try:
             for number in range(pieces):
                 data = f'data: {{"piece": {number}}}\n\n'.encode()

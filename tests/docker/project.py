@@ -50,15 +50,17 @@ class Project:
     """What the `up` that made it printed."""
 
     @classmethod
-    def copy(cls, folder: Path, stack: str, like: str = "dev") -> Project:
+    def copy(cls, folder: Path, stack: str, like: str = "dev", *, monitored: bool = False) -> Project:
         """Copy the checkout as it is, with a stack described as `like`, of a name that begins with `test-`, and another
-        port."""
+        port. Its monitoring, a dozen containers, comes only with `monitored`."""
         assert stack.startswith(TEST_PREFIX), stack
         shutil.copytree(PROJECT, folder, ignore=NOT_COPIED, symlinks=True)
         (folder / ".venv").symlink_to(PROJECT / ".venv")
         project = cls(folder, stack)
         shutil.copy(folder / f"Pulumi.{like}.yaml", project.file)
         project.change({"slm:gateway": {"port": project.port}})
+        if not monitored:
+            project.drop("slm:monitoring")
         return project
 
     @property
@@ -75,6 +77,12 @@ class Project:
         for key, value in values.items():
             now = document["config"].get(key)
             document["config"][key] = _merged(now, value)
+        self.file.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def drop(self, key: str) -> None:
+        """Take a key out of the stack's description."""
+        document = yaml.safe_load(self.file.read_text())
+        document["config"].pop(key, None)
         self.file.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def start(self, *arguments: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

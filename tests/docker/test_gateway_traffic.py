@@ -196,7 +196,16 @@ def test_a_stream_may_pause_longer_than_a_client_may(running: Running) -> None:
         assert len(list(answer.iter_raw())) == 2
 
 
-@pytest.mark.parametrize("request_body", [body(user="silent"), body(stream=True, n=200, pause=0.05)])
+@pytest.mark.parametrize(
+    "request_body",
+    [
+        body(user="silent"),
+        body(user="silent", stream=True),
+        body(user="headers", stream=True),
+        body(stream=True, n=200, pause=0.05),
+    ],
+    ids=["whole", "stream before its headers", "stream before its first token", "stream"],
+)
 def test_the_engine_notices_when_the_client_hangs_up(running: Running, request_body: dict[str, object]) -> None:
     with suppress(httpx.ReadTimeout), running.client(timeout=0.5) as client:  # noqa: SIM117
         with client.stream("POST", CHAT, json=request_body) as answer:

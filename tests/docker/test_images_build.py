@@ -143,7 +143,7 @@ def builder(client: docker.DockerClient, folder: Path) -> Iterator[Builder]:
 
 
 def test_every_image_of_the_development_stack_is_had_and_the_second_time_at_once(client: docker.DockerClient) -> None:
-    settings = load("dev", PROJECT, {})
+    settings = load("dev", PROJECT, {"slm:monitoring": None})
     chosen = resolve_all(client, settings, quiet())
     assert set(chosen) == {"ollama", "fetch", "haproxy"}
     for role, image in chosen.items():

@@ -42,9 +42,11 @@ def expected(stack: str) -> frozenset[Edge]:
 
 
 def own_pods(subject: Subject) -> dict[str, Pod]:
-    """The pods of the stack itself."""
-    namespace = subject.stack.site.namespace
-    return {pod.workload: Pod.of(pod.template["metadata"]["labels"], namespace) for pod in subject.pods()}
+    """The pods of the stack itself, where they are."""
+    return {
+        pod.workload: Pod.of(pod.template["metadata"]["labels"], pod.controller["metadata"]["namespace"])
+        for pod in subject.pods()
+    }
 
 
 def others(subject: Subject) -> dict[str, Peer]:
@@ -53,11 +55,15 @@ def others(subject: Subject) -> dict[str, Peer]:
     pods = {
         "dns": Pod.of({"k8s-app": "kube-dns"}, "kube-system"),
         "system": Pod.of({"k8s-app": "metrics-server"}, "kube-system"),
+        "azure-agent": Pod.of({"rsName": "ama-metrics"}, "kube-system"),
         "keda": Pod.of(keda, subject.stack.site.keda_namespace or "keda"),
         # Pods of another namespace that call themselves as the gateway and as KEDA do.
         "impostor": Pod("default", own_pods(subject)["gateway"].labels),
         "impostor-keda": Pod.of(keda, "default"),
+        "impostor-agent": Pod.of({"rsName": "ama-metrics"}, "default"),
     }
+    if collector := own_pods(subject).get("collector"):
+        pods["impostor-collector"] = Pod("default", collector.labels)
     return {**ADDRESSES, **pods}
 
 

@@ -144,34 +144,45 @@ def _spread(controller: Manifest, harm: str, fix: str) -> Finding:
     return Finding(36, key(controller), "spec.template.spec.topologySpreadConstraints", harm, fix)
 
 
-AGENTS = ("Namespace", "ServiceAccount", "NetworkPolicy", "DaemonSet")
-SOCKETS = "/var/lib/kubelet/device-plugins"
+ALONE = ("Namespace", "ServiceAccount", "NetworkPolicy", "DaemonSet")
+OF_AGENTS = ("ConfigMap", "Service", "VerticalPodAutoscaler")
+PATHS = {
+    "nvidia-device-plugin": "/var/lib/kubelet/device-plugins",
+    "collector": "/var/log/pods",
+    "dcgm-exporter": "/var/lib/kubelet/pod-resources",
+}
+"""The programs of the nodes, each with the one path of the node that it sees; all but the first only read."""
+
+NAME = "app.kubernetes.io/name"
 
 
 @control(41)
 def node_agents_are_alone(subject: Subject) -> Iterator[Finding]:
     """What needs the node's own paths has a namespace for itself, with nothing else in it."""
-    own = subject.stack.site.namespace
-    agents = f"{own}-node-agents"
+    own, agents = subject.stack.namespaces
     for one in subject.objects:
         metadata, labels = one["metadata"], one["metadata"].get("labels", {})
+        place, listed = metadata.get("namespace", own), labels.get(NAME) in PATHS
         if one["kind"] == "Namespace" and metadata["name"] != own:
             if metadata["name"] != agents or {labels.get(f"{LEVEL}/{mode}") for mode in MODES[1:]} != {"restricted"}:
                 yield Finding(
                     41, key(one), "metadata", "anything could be put there unseen", f"{agents}, with warnings"
                 )
-        elif metadata.get("namespace", own) not in (own, agents):
+        elif place not in (own, agents):
             yield Finding(41, key(one), "metadata.namespace", "nothing is denied there", own)
-        elif metadata.get("namespace") == agents and one["kind"] not in AGENTS:
+        elif place == agents and one["kind"] not in ALONE and not (listed and one["kind"] in OF_AGENTS):
             yield Finding(41, key(one), "kind", "it has rights over the node", f"move it to {own}")
-        elif one["kind"] == "DaemonSet":
+        elif place == agents and one["kind"] == "DaemonSet":
             yield from _agent(one)
 
 
 def _agent(one: Manifest) -> Iterator[Finding]:
-    spec = one["spec"]["template"]["spec"]
-    if paths := {value(v, "hostPath", "path") for v in spec["volumes"]} - {None, SOCKETS}:
-        yield Finding(41, key(one), "spec.template.spec.volumes", f"it sees {paths} of the node", f"{SOCKETS} alone")
+    spec, name = one["spec"]["template"]["spec"], one["metadata"]["name"]
+    if name not in PATHS:
+        yield Finding(41, key(one), "metadata.name", "it has rights over the node", "only the listed agents")
+    volumes = {v["name"]: path for v in spec["volumes"] if (path := value(v, "hostPath", "path"))}
+    if paths := set(volumes.values()) - {PATHS.get(name)}:
+        yield Finding(41, key(one), "spec.template.spec.volumes", f"it sees {paths} of the node", "its own path alone")
     if any(spec.get(word) for word in ("hostNetwork", "hostPID", "hostIPC")):
         yield Finding(41, key(one), "spec.template.spec", "it sees what every process of the node does", "remove it")
     if spec.get("automountServiceAccountToken") is not False:
@@ -179,3 +190,6 @@ def _agent(one: Manifest) -> Iterator[Finding]:
     for container in spec["containers"]:
         if value(container, "securityContext", "privileged"):
             yield Finding(41, key(one), "containers.securityContext", "it is root of the node", "privileged: false")
+        for mount in container["volumeMounts"]:
+            if mount["name"] in volumes and name != "nvidia-device-plugin" and mount.get("readOnly") is not True:
+                yield Finding(41, key(one), "containers.volumeMounts", "it can change the node", "readOnly: true")

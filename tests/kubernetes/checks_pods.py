@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tests.kubernetes.findings import Finding, Pod, Subject, control, value
 from tests.kubernetes.quantities import mebibytes
+from tests.kubernetes.rendered import key
 
 LOWEST_USER = 10_000
 FILE_MODE = 0o440
@@ -55,6 +56,13 @@ def nobody_has_a_token(subject: Subject) -> Iterator[Finding]:
             yield pod.finding(26, "automountServiceAccountToken", harm, "set it to false")
         if pod.spec.get("serviceAccountName") not in accounts:
             yield pod.finding(26, "serviceAccountName", "what is given to one would be given to all", "its own account")
+        for source in (s for v in pod.spec["volumes"] for s in value(v, "projected", "sources") or ()):
+            if "serviceAccountToken" in source:
+                yield pod.finding(26, "volumes.projected.serviceAccountToken", harm, "no token, or an exception")
+    for role in (one for one in subject.objects if one["kind"] in ("Role", "ClusterRole")):
+        for rule in role["rules"]:
+            if [rule["resources"], rule["verbs"]] != [["nodes/metrics"], ["get"]]:
+                yield Finding(26, key(role), "rules", "it may do more than read figures", "get nodes/metrics")
     for name, account in accounts.items():
         if account.get("automountServiceAccountToken") is not False:
             yield Finding(26, f"ServiceAccount/{name}", "automountServiceAccountToken", harm, "set it to false")
@@ -133,7 +141,8 @@ def starting_may_take_its_time(subject: Subject) -> Iterator[Finding]:
 @control(32)
 def secrets_are_files(subject: Subject) -> Iterator[Finding]:
     for pod in subject.pods():
-        names = [v["name"] for v in pod.container.get("env", ()) if "valueFrom" in v]
+        # What a cluster may fill in of the pod itself is no secret.
+        names = [v["name"] for v in pod.container.get("env", ()) if v.get("valueFrom", {}).keys() - {"fieldRef"}]
         if names or pod.container.get("envFrom"):
             yield pod.inside(32, "env", "every process and every crash report shows it", "mount it as a file")
         mounts = {mount["name"]: mount for mount in pod.container["volumeMounts"]}

@@ -31,7 +31,7 @@ RESTRICTED = {
 
 POOLS = (
     SimulatedPool(
-        name="system", vm_size="Standard_D4as_v5", cpus=4, memory_mib=16384, system=True, min_nodes=1, max_nodes=2
+        name="system", vm_size="Standard_D8as_v5", cpus=8, memory_mib=32768, system=True, min_nodes=1, max_nodes=2
     ),
     # One node and no more: the last GPU.
     SimulatedPool(

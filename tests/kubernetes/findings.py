@@ -39,9 +39,11 @@ class Subject:
     objects: list[Manifest]
 
     def of_kind(self, *kinds: str) -> Iterator[Manifest]:
-        """The stack's own objects of these kinds."""
+        """The stack's own objects of these kinds, its node agents' among them."""
         for one in self.objects:
-            if one["kind"] in kinds and one["metadata"].get("namespace") == self.stack.site.namespace:
+            place = one["metadata"].get("namespace")
+            own = place == self.stack.site.namespace or (place in self.stack.namespaces and self.stack.owns(one))
+            if one["kind"] in kinds and own:
                 yield one
 
     def pods(self) -> Iterator[Pod]:

@@ -20,6 +20,10 @@ scaled = On("copies", "Deployment/chat", POD)
 agents = On("prod", "Namespace/slm-node-agents", ("metadata", "labels"))
 agent = On("prod", "DaemonSet/slm-node-agents/nvidia-device-plugin", POD)
 agent_container = On("prod", "DaemonSet/slm-node-agents/nvidia-device-plugin", CONTAINER)
+shipper = On("copies", "DaemonSet/slm-node-agents/collector", POD)
+kubelets = On("copies", "ClusterRole/slm-prometheus-kubelets", ("rules",))
+to_loki = On("copies", "NetworkPolicy/to-loki", ("spec",))
+to_kubelet = On("copies", "NetworkPolicy/from-kubelet-proxy-outside", ("spec",))
 denied = On("prod", "NetworkPolicy/default-deny", ("spec",))
 names = On("prod", "NetworkPolicy/dns", ("spec",))
 to_engine = On("prod", "NetworkPolicy/to-chat", ("spec",))
@@ -54,6 +58,18 @@ def open_namespace(name: str) -> Manifest:
     """A namespace that admits everything and tells nobody."""
     labels = {f"{PSA}/enforce": "privileged"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def node_agent(name: str) -> Manifest:
+    """An agent of the nodes that sees nothing of them yet."""
+    metadata, labels = {"name": name, "namespace": "slm-node-agents"}, {"app": name}
+    pod = {
+        "automountServiceAccountToken": False,
+        "volumes": [],
+        "containers": [{"name": name, "image": "docker.io/some@sha256:" + "a" * 64, "volumeMounts": []}],
+    }
+    spec = {"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": pod}}
+    return {"apiVersion": "apps/v1", "kind": "DaemonSet", "metadata": metadata, "spec": spec}
 
 
 def blocks(*left_out: str) -> list[dict[str, Any]]:
@@ -92,7 +108,7 @@ MUTATIONS = [
     from_job("a job that reaches Azure's agent", "egress 0 to", blocks("168.63.129.16/32"), 31),
     from_job("a job that reaches the site", "egress 0 to", blocks("10.0.0.0/8"), 31),
     from_job("a job that reaches any port", "egress 0 ports", REMOVED, 31),
-    scrape("metrics for pods of any namespace", "ingress 2 from 0 namespaceSelector matchLabels", {}, 31),
+    scrape("metrics for pods of any namespace", "ingress 4 from 0 namespaceSelector matchLabels", {}, 31),
     engine("an engine that may ask for names", "slm.network/dns", "allowed", 31),
     service("an engine on every node", "type", "NodePort", 33),
     service("an engine outside", "type", "LoadBalancer", 33),
@@ -122,6 +138,16 @@ MUTATIONS = [
     agent("a node agent on the node's network", "hostNetwork", True, 41),
     agent("a node agent with a token", "automountServiceAccountToken", REMOVED, 41),
     agent_container("a privileged node agent", "securityContext privileged", True, 41),
+    shipper("an agent of logs with the node's root", "volumes 3 hostPath path", "/", 41),
+    shipper("an agent of logs that can change them", "containers 0 volumeMounts 3 readOnly", False, 41),
+    shipper("an agent of logs on the node's network", "hostNetwork", True, 41),
+    shipper("an agent of logs that changes itself", "containers 0 securityContext readOnlyRootFilesystem", False, 24),
+    On("copies", "DaemonSet/slm-node-agents/collector")("an agent nobody listed", "", node_agent("other"), 41),
+    kubelets("a right to all of a node", "0 resources 0", "nodes", 26),
+    kubelets("a right to every resource", "0 resources 0", "*", 26),
+    kubelets("a right to run programs through kubelets", "0 verbs", ["get", "create"], 26),
+    to_loki("lines from a pod of any namespace", "ingress 2 from 0 namespaceSelector matchLabels", {}, 31),
+    to_kubelet("an agent that may go everywhere", "egress 0 to 0 ipBlock cidr", "0.0.0.0/0", 31),
     budget("a misspelt field of a budget", "maxUnavailble", 1, SCHEMA),
     denied("a misspelt field of a policy", "policyType", ["Ingress"], SCHEMA),
     service("a port as a word", "ports 0 port", "http", SCHEMA),

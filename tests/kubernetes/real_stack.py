@@ -50,6 +50,7 @@ class Stack:
         self.set("targets", {"laptop": target})
         self.set("engines", {"chat": {"kind": "llamacpp", "model": MODEL, "cpus": 1, "parallel": 1, "startup": 300}})
         self.set("gateway", {"cpus": 0.25})
+        self.set("monitoring", None)  # its images are a gigabyte, which each run would hand to the node
         self.set("images", images)
         self.set("security", {"allow_registries": ["slm.local"]})
         self.set("site", {**discover().model_dump(exclude_defaults=True), "proxy": node.proxy})

@@ -15,13 +15,15 @@ from typing import Any
 
 from components.manifests import manifests
 from components.plan import Planned, plan
+from components.program import managed
 from components.settings import Settings, load
 from components.targets.aks.device_plugin import manifests as device_plugin
+from components.targets.aks.monitoring import config_maps
 from components.targets.aks.names import Names as AksNames
 from components.targets.aks.site import site_of as aks_site
 from components.targets.aks.storage import storage_classes
 from components.targets.kubernetes.described import site_of as kubernetes_site
-from components.targets.kubernetes.names import Manifest, Names
+from components.targets.kubernetes.names import AGENTS, INSTANCE_LABEL, Manifest, Names
 from components.targets.kubernetes.site import ClusterSite
 from components.targets.spec import Aks, Kubernetes
 from components.workload import Volume, Workload
@@ -32,8 +34,16 @@ GPU_POOL = {"gpus": 1, "max_nodes": 3, "taints": [{"key": "sku", "value": "gpu"}
 CLUSTER = {"kind": "kubernetes", "kubeconfig": "~/.kube/config"}
 ENGINE = {"target": "laptop", "model": "qwen2.5-coder-0.5b-instruct"}
 GPU_IMAGE = "docker.io/vllm/vllm-openai:v0.33.0@sha256:" + "e" * 64
-AGENTS = "-node-agents"
-"""How the namespace ends that programs of the nodes are in."""
+MONITORING = {
+    role: f"docker.io/slm/{role}:1@sha256:{'c' * 64}" for role in ("collector", "ollama-exporter", "dcgm-exporter")
+}
+"""Images of monitoring that nobody publishes, or whose digest was not read anywhere."""
+
+WATCHED = {
+    "target": "laptop",
+    "receivers": {"ops": {"kind": "webhook", "url": "http://198.51.100.7:8080/in"}},
+    "grafana": {"tls": {"certificate": "cert", "key": "cert-key"}, "url": "https://watch.example.org"},
+}
 
 TLS = {"certificate": "cert", "key": "cert-key"}
 CALLERS = "203.0.113.0/24"
@@ -54,6 +64,15 @@ class Stack:
     def all(self) -> list[Manifest]:
         """Every object, as copies that a test may break."""
         return copy.deepcopy([*self.cluster, *self.objects])
+
+    @property
+    def namespaces(self) -> tuple[str, str]:
+        """Its own, and that of the nodes' agents."""
+        return self.site.namespace, self.site.namespace + AGENTS
+
+    def owns(self, manifest: Manifest) -> bool:
+        """Whether an object is the stack's own, and not one that the cluster was given for it."""
+        return INSTANCE_LABEL in manifest["metadata"].get("labels", {})
 
     @property
     def workloads(self) -> dict[str, Workload]:
@@ -83,20 +102,25 @@ def _stack(name: str, settings: Settings, site: ClusterSite, cluster: list[Manif
 
 
 def _prod() -> Stack:
-    """The committed production stack, on AKS: a vault, GPU nodes, an internal load balancer."""
-    settings = load("prod", PROJECT, {"slm:images": images()})
-    [aks] = [spec for spec in settings.targets.values() if isinstance(spec, Aks)]
-    cluster = [*storage_classes(aks, AksNames("prod")), *device_plugin(aks)]
-    return _stack("prod", settings, aks_site(aks), cluster)
+    """The committed production stack, on AKS: a vault, GPU nodes, an internal load balancer, watched by Azure."""
+    settings = load("prod", PROJECT, {"slm:images": images(**MONITORING)})
+    [target] = [(name, spec) for name, spec in settings.targets.items() if isinstance(spec, Aks)]
+    name, aks = target
+    told = managed(settings, name, "prod")
+    if told is None:
+        raise LookupError("nobody watches the production stack")
+    cluster = [*storage_classes(aks, AksNames("prod")), *device_plugin(aks), *config_maps(told)]
+    return _stack("prod", settings, aks_site(aks, managed=True), cluster)
 
 
 def on_cluster(name: str) -> dict[str, Any]:
     """What is laid over the committed stack `dev` to have one of the stacks on a cluster that exists already."""
     kinds = {"cpu-vllm": "vllm", "llamacpp": "llamacpp", "onnx": "onnx"}
+    bare = {"monitoring": WATCHED, "images": images(**MONITORING)}
     if name == "engines":
         # All four engines and the chat page on a small cluster without load balancer, vault, GPUs or KEDA.
         engines = {key: {**ENGINE, "kind": kind, "served_model_name": key} for key, kind in kinds.items()}
-        return {"targets": {"laptop": CLUSTER}, "engines": engines, "webui": {"target": "laptop"}, "images": images()}
+        return {**bare, "targets": {"laptop": CLUSTER}, "engines": engines, "webui": {"target": "laptop"}}
     # Several copies of everything that can have some, public, on shares; an engine that KEDA scales, one outside.
     target = {
         **CLUSTER,
@@ -116,11 +140,12 @@ def on_cluster(name: str) -> dict[str, Any]:
         "outside": {"kind": "external", "target": "laptop", "url": "https://models.example.org/v1", "model": "big"},
     }
     return {
+        **bare,
         "targets": {"laptop": target},
         "engines": engines,
         "gateway": {"replicas": 3, "port": 443, "hosts": ["slm.example.org"], "tls": TLS},
         "webui": {"target": "laptop", "url": "https://chat.example.org", "tls": TLS},
-        "images": images(vllm=GPU_IMAGE),
+        "images": images(vllm=GPU_IMAGE, **MONITORING),
     }
 
 

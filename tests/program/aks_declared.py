@@ -14,7 +14,8 @@ from pulumi.runtime import MockResourceArgs
 from pulumi.runtime.stack import run_pulumi_func
 
 from components.targets.aks.target import AksTarget
-from components.targets.placement import Placement
+from components.targets.aks.watched import RuleGroup, Watched
+from components.targets.placement import Placement, Surroundings
 from components.targets.spec import Aks
 from components.workload import Probe, Resources, SecretFile, Workload
 from tests.program.aks_recorder import SUBSCRIPTION, AksRecorder
@@ -22,7 +23,31 @@ from tests.unit.aks_samples import aks
 
 Declare = Callable[..., AksRecorder]
 CANARY = "canary-" + "c" * 40
+WATCHED = Watched(
+    scrape="scrape_configs: []",
+    settings="cadvisor = false",
+    groups=(
+        RuleGroup(name="engines-1", rules=({"record": "slm:up", "expression": "up", "enabled": True},)),
+        RuleGroup(
+            name="engine-alerts-1",
+            rules=(
+                {
+                    "alert": "EngineDown",
+                    "expression": "slm:up == 0",
+                    "enabled": True,
+                    "severity": 0,
+                    "for": "PT2M",
+                    "labels": {"severity": "critical"},
+                    "annotations": {"summary": "gone"},
+                    "resolveConfiguration": {"autoResolved": True, "timeToResolve": "PT2M"},
+                },
+            ),
+        ),
+    ),
+    emails=("ops@example.org",),
+)
 TABLE = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/hub/providers/Microsoft.Network/routeTables/out"
+ALONE = Surroundings()
 
 
 class NoSecrets:
@@ -72,9 +97,16 @@ def declare() -> Iterator[Declare]:
     executor = ThreadPoolExecutor(initializer=of_this_thread)
     loop.set_default_executor(executor)
 
-    def run(spec: Aks | None = None, *workloads: Workload, recorder: AksRecorder | None = None) -> AksRecorder:
+    def run(
+        spec: Aks | None = None,
+        *workloads: Workload,
+        recorder: AksRecorder | None = None,
+        watched: Watched | None = None,
+        around: Surroundings = ALONE,
+    ) -> AksRecorder:
         spec = spec or aks()
-        key = (type(recorder), spec.model_dump_json(), *(one.model_dump_json() for one in workloads))
+        given = [*workloads, *([watched] if watched else [])]
+        key = (type(recorder), spec.model_dump_json(), *(one.model_dump_json() for one in given), around)
         if key in done:
             return done[key]
         recorder = recorder or AksRecorder()
@@ -86,10 +118,10 @@ def declare() -> Iterator[Declare]:
 
         async def program() -> None:
             pulumi.runtime.register_stack_transformation(running.transform)
-            target = AksTarget("cloud", spec, "prod")
+            target = AksTarget("cloud", spec, "prod", watched)
             for one in workloads:
                 parent = pulumi.ComponentResource("slm:engine:test", one.name)
-                target.kubernetes.run(one, Placement(parent, NoSecrets()))
+                target.kubernetes.run(one, Placement(parent, NoSecrets(), around))
 
         loop.run_until_complete(run_pulumi_func(program))
         recorder.seen = list(running.seen)

@@ -1,11 +1,24 @@
-"""The cluster, its network and its nodes as Azure is asked for them: controls 55 to 61."""
+"""The cluster, its network, its nodes and what watches it, as Azure is asked for them: controls 54 to 61."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.program.aks_declared import TABLE, Declare, cluster, nodes, options, roles, workload
+from tests.program.aks_declared import (
+    TABLE,
+    WATCHED,
+    Declare,
+    cluster,
+    nodes,
+    options,
+    roles,
+    workload,
+)
+from tests.program.aks_recorder import OnStandIn
 from tests.unit.aks_samples import A100, GPU, GROUP, aks, pools
+from tests.unit.standin_azure_samples import azure
 
 pytestmark = pytest.mark.program
 
@@ -159,3 +172,22 @@ def test_control_61_cut_gpus_are_asked_for_by_their_instance(declare: Declare) -
     assert container["resources"]["limits"]["nvidia.com/mig-1g.10gb"] == "1"
     plugin = recorder.only(":DaemonSet")["spec"]["template"]["spec"]["containers"][0]
     assert {"name": "MIG_STRATEGY", "value": "mixed"} in plugin["env"]
+
+
+def test_control_54_figures_go_to_azures_workspace_and_alerts_to_people(declare: Declare, tmp_path: Path) -> None:
+    recorder = OnStandIn(azure=azure(tmp_path))
+    declare(aks(), recorder=recorder, watched=WATCHED)
+    assert recorder.refused == []
+    metrics = cluster(recorder)["azureMonitorProfile"]["metrics"]
+    assert metrics["enabled"] is True
+    rule = recorder.only(":DataCollectionRule")
+    assert rule["dataFlows"] == [{"streams": ["Microsoft-PrometheusMetrics"], "destinations": ["workspace"]}]
+    assert recorder.only(":DataCollectionRuleAssociation")["resourceUri"].endswith("/managedClusters/slm-prod")
+    groups = recorder.of_type(":PrometheusRuleGroup")
+    assert {group["ruleGroupName"] for group in groups.values()} == {"slm-prod-engines-1", "slm-prod-engine-alerts-1"}
+    (alerting,) = [group["rules"][0] for name, group in groups.items() if name.endswith("alerts-1")]
+    assert alerting["actions"][0]["actionGroupId"].endswith("/actionGroups/slm-prod-alerts")
+    mail = recorder.only(":ActionGroup")["emailReceivers"][0]
+    assert mail["emailAddress"] == "ops@example.org"
+    files = {one["metadata"]["name"]: one["data"] for one in recorder.of_type(":ConfigMap").values()}
+    assert files["ama-metrics-prometheus-config"] == {"prometheus-config": WATCHED.scrape}

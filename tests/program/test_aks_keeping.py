@@ -8,7 +8,12 @@ import pytest
 import yaml
 
 from components.targets.placement import UnsupportedError
-from tests.program.aks_declared import Declare, options, roles, workload
+from tests.program.aks_declared import (
+    Declare,
+    options,
+    roles,
+    workload,
+)
 from tests.program.aks_recorder import ISSUER, SERVER_ID, SUBSCRIPTION, TENANT
 from tests.program.recorder import is_secret
 from tests.unit.aks_samples import GROUP, aks

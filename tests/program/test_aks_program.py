@@ -10,9 +10,20 @@ from pathlib import Path
 
 import pytest
 
+from components.targets.placement import Caller, Surroundings
 from components.targets.spec import Aks
 from rehearsal.providers.azure.catalogue import catalogue
-from tests.program.aks_declared import CANARY, Declare, FromZero, nodes, options, workload
+from tests.program.aks_declared import (
+    CANARY,
+    WATCHED,
+    Declare,
+    FromZero,
+    cluster,
+    nodes,
+    options,
+    roles,
+    workload,
+)
 from tests.program.aks_recorder import AksRecorder, OnStandIn
 from tests.program.conftest import Run
 from tests.unit.aks_samples import A100, GPU, T4, aks, pools
@@ -139,7 +150,28 @@ def test_azures_rules_as_the_rehearsal_knows_them_accept_every_input(
     assert len(kept) >= len([s for s in recorder.seen if s.type.startswith("azure-native:")])
 
 
-FETCH = "slmprodexample.azurecr.io/slm/fetch:1@sha256:" + "f" * 64
+def test_control_52_azures_grafana_has_no_key_and_reads_the_workspace_alone(declare: Declare, tmp_path: Path) -> None:
+    recorder = declare(aks(), recorder=OnStandIn(azure=azure(tmp_path)), watched=WATCHED)
+    assert recorder.only(":Grafana")["properties"]["apiKey"] == "Disabled"
+    assert roles(recorder)["grafana"]["scope"].endswith("/accounts/slm-prod-metrics")
+    bare = declare(aks())
+    assert not bare.of_type(":Grafana")
+    assert "azureMonitorProfile" not in cluster(bare)
+
+
+def test_control_48_only_azures_agent_reaches_what_prometheus_would(declare: Declare) -> None:
+    recorder = AksRecorder()
+    around = Surroundings(callers=(Caller("gateway"), Caller("prometheus")))
+    declare(aks(), workload("watched"), recorder=recorder, watched=WATCHED, around=around)
+    policies = {one["metadata"]["name"]: one["spec"] for one in recorder.of_type(":NetworkPolicy").values()}
+    agent = policies["to-watched"]["ingress"][1]["from"][0]
+    assert agent["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "kube-system"}
+    assert agent["podSelector"]["matchLabels"] == {"rsName": "ama-metrics"}
+    assert "from-gateway-to-watched" in policies
+    assert "from-prometheus-to-watched" not in policies
+
+
+IMAGES = {role: f"slmprodexample.azurecr.io/slm/{role}:1@sha256:{'f' * 64}" for role in ("fetch", "ollama-exporter")}
 
 
 def test_the_committed_production_stack_declares_all_of_it(run_program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,13 +179,16 @@ def test_the_committed_production_stack_declares_all_of_it(run_program: Run, mon
     recorder = run_program(
         "prod",
         config={
-            "slm:images": json.dumps({"fetch": FETCH}),
+            "slm:images": json.dumps(IMAGES),
             "slm:security": json.dumps({"allow_registries": ["docker.io", "slmprodexample.azurecr.io"]}),
         },
         keys={"key-1": CANARY},
     )
     assert isinstance(recorder, AksRecorder)
     assert set(nodes(recorder)) == {"system", "general", "gpu"}
+    assert recorder.only(":AzureMonitorWorkspace")
+    (mailed,) = recorder.only(":ActionGroup")["emailReceivers"]
+    assert mailed["emailAddress"] == "operations@example.com"
     services = {inputs["metadata"]["name"]: inputs for inputs in recorder.of_type(":Service").values()}
     (balancer,) = [service for service in services.values() if service["spec"].get("type") == "LoadBalancer"]
     assert balancer["metadata"]["annotations"]["service.beta.kubernetes.io/azure-load-balancer-internal"] == "true"

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from components.manifests import manifests
+from components.monitoring.grafana import SECRETS as GRAFANA_SECRETS
+from components.program import managed
 from components.targets.kubernetes.names import Manifest
-from tests.kubernetes.rendered import images, on_cluster, stack
+from tests.kubernetes.rendered import MONITORING, images, on_cluster, stack
 from tests.program.aks_recorder import AksRecorder
 from tests.program.conftest import Run
 from tests.program.recorder import Recorder, is_secret
@@ -23,6 +25,7 @@ KUBECONFIG = {
     "clusters": [{"name": "edge", "cluster": {"server": "https://192.0.2.7:6443"}}],
 }
 SECRETS = {"webui-api-key": "slm-" + "w" * 43, "webui-admin-password": "pass-" + "p" * 20, "webui-secret-key": "s" * 64}
+PAGES = {name: "p" * 40 for name in GRAFANA_SECRETS.values()}
 TLS = {"slm:cert": "c" * 40, "slm:cert-key": "k" * 40}
 
 
@@ -79,12 +82,19 @@ def test_a_stack_on_a_cluster_is_sent_as_it_is_rendered(run_program: Run, tmp_pa
     sections = on_cluster(name)
     sections["targets"]["laptop"] = {**sections["targets"]["laptop"], "kubeconfig": str(file)}
     config = {f"slm:{key}": json.dumps(value) for key, value in sections.items()}
-    recorder = run_program("dev", config={**config, "slm:webuiSecrets": json.dumps(SECRETS), **TLS})
+    held = {"slm:webuiSecrets": json.dumps(SECRETS), "slm:monitoringSecrets": json.dumps(PAGES)}
+    recorder = run_program("dev", config={**config, **held, **TLS})
     whole = stack(name)
     same(recorder, manifests(whole.settings, whole.site, "dev"))
 
 
-def test_the_production_stack_is_sent_as_it_is_rendered(run_program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_production_stack_which_azure_watches_is_sent_as_it_is_rendered(
+    run_program: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tests.program.conftest.Recorder", AksRecorder)
-    recorder = run_program("prod", config={"slm:images": json.dumps(images())})
+    recorder = run_program("prod", config={"slm:images": json.dumps(images(**MONITORING))})
+    assert isinstance(recorder, AksRecorder)
     same(recorder, stack("prod").all)
+    told = managed(stack("prod").settings, "cloud", "prod")
+    assert told
+    assert len(recorder.of_type(":PrometheusRuleGroup")) == len(told.groups)

@@ -13,8 +13,8 @@ from tests.program.conftest import IMAGES, KEYS, Run
 from tests.program.recorder import Recorder, is_secret
 
 pytestmark = pytest.mark.program
-PULLED = json.dumps({"fetch": f"docker.io/slm/fetch:1@sha256:{'f' * 64}"})
-"""A site's own image as a registry has it."""
+PULLED = json.dumps({role: f"docker.io/slm/{role}:1@sha256:{'f' * 64}" for role in ("fetch", "ollama-exporter")})
+"""A site's own images as a registry has them."""
 
 CONTAINER = "docker:index/container:Container"
 
@@ -138,6 +138,7 @@ def test_the_committed_production_stack_is_declared_whole(run_program: Run) -> N
         "slm:target:kubernetes",
         "slm:engine:ollama",
         "slm:gateway:haproxy",
+        "slm:monitoring:azure-managed",
     }
     spec = recorder.inputs["chat-deployment"]["spec"]["template"]["spec"]
     assert spec["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == "1"

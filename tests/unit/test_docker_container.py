@@ -88,8 +88,9 @@ def test_control_12_a_service_waits_for_its_health_as_long_as_it_may_start() -> 
 
 
 def test_control_14_logs_are_rotated() -> None:
-    assert service_arguments(service(), NAMES)["log_opts"] == {"max-size": "10m", "max-file": "3"}
-    assert job_arguments(job(), NAMES, [], None)["log_config"]["config"] == {"max-size": "10m", "max-file": "3"}
+    kept = {"max-size": "10m", "max-file": "3", "labels": "slm.stack,slm.workload"}
+    assert service_arguments(service(), NAMES)["log_opts"] == kept
+    assert job_arguments(job(), NAMES, [], None)["log_config"]["config"] == kept
 
 
 def test_control_18_the_daemon_waits_longer_than_the_service_drains() -> None:

@@ -179,8 +179,11 @@ def test_an_engines_name_stands_for_each_of_its_copies_and_the_gateways_for_any(
     assert engine["spec"]["clusterIP"] == "None"
     assert [(p["name"], p["port"], p["targetPort"]) for p in engine["spec"]["ports"]] == [("serving", 8000, 8000)]
     around = Surroundings(Exposure("127.0.0.1", 80), callers=(Caller("webui", 8081),), metrics_port=8404)
-    [way_in] = services(service(), around, names())
+    way_in, copies = services(service(), around, names())
     assert "clusterIP" not in way_in["spec"]
+    assert copies["metadata"]["name"] == f"{way_in['metadata']['name']}-copies"
+    assert (copies["spec"]["clusterIP"], copies["spec"]["publishNotReadyAddresses"]) == ("None", True)
+    assert [(p["name"], p["port"]) for p in copies["spec"]["ports"]] == [("metrics", 8404)]
     assert [(p["name"], p["port"]) for p in way_in["spec"]["ports"]] == [
         ("serving", 8000), ("inside", 8081), ("metrics", 8404),
     ]  # fmt: skip
@@ -189,7 +192,7 @@ def test_an_engines_name_stands_for_each_of_its_copies_and_the_gateways_for_any(
 
 def test_keda_reads_the_gateways_numbers_where_something_is_scaled_by_them() -> None:
     given = names(keda_namespace="keda")
-    around = Surroundings(metrics_port=8404)
+    around = Surroundings(metrics_port=8404, scales_others=True)
     rules = Policies([default_deny(given), *policies(service(), around, given)])
     pod = Pod.of(given.selector("chat"))
     assert rules.may_receive(pod, KEDA, 8404)
@@ -197,4 +200,5 @@ def test_keda_reads_the_gateways_numbers_where_something_is_scaled_by_them() -> 
     assert not rules.may_receive(pod, Pod.of(dict(KEDA.labels), "default"), 8404)
     assert not rules.may_receive(pod, Pod.of({"app.kubernetes.io/name": "x"}, "keda"), 8404)
     assert policies(service(), around, names()) == []
+    assert policies(service(), Surroundings(metrics_port=8404), given) == [], "monitoring alone reads them"
     assert policies(service(), Surroundings(), given) == []

@@ -18,7 +18,7 @@ from ops.machine import Machine
 
 pytestmark = pytest.mark.unit
 PROJECT = Path(__file__).resolve().parents[2]
-IMAGES = {"fetch": "slmprodexample.azurecr.io/slm/fetch@sha256:" + "a" * 64}
+IMAGES = {role: f"slmprodexample.azurecr.io/slm/{role}@sha256:{'a' * 64}" for role in ("fetch", "ollama-exporter")}
 AZURE = "azblob://pulumi-state?storage_account=slmstate"
 
 
@@ -134,7 +134,7 @@ def test_an_image_that_no_cluster_can_pull_is_named_with_its_fix(
     site: tuple[Machine, list[str], dict[str, str]],
 ) -> None:
     machine, done, _ = site
-    with pytest.raises(UserError, match=r"no image for fetch that a cluster can pull"):
+    with pytest.raises(UserError, match=r"no image for fetch, ollama-exporter that a cluster can pull"):
         cluster.up(machine, load("prod", PROJECT, {}), quiet(), lambda _: Vault())
     assert done == []
 

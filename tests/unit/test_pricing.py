@@ -35,7 +35,7 @@ def test_a_cluster_in_a_region_whose_prices_are_known_adds_up() -> None:
     assert cost.month(at_most=False) == f"{round(0.788 * HOURS)} USD a month"
     assert cost.summary == (
         "target 'cloud' costs 575 USD a month with the fewest nodes and 1,720 USD a month with all of them; not"
-        " counted: disks, load balancers, NAT gateway, private addresses, vault, registry, logs, traffic"
+        " counted: disks, load balancers, NAT gateway, private addresses, vault, registry, logs, monitoring, traffic"
     )
 
 

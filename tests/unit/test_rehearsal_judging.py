@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from rehearsal.life.judging import admission, edges, network, objects
+from rehearsal.life.judging import admission, edges, network, objects, scrape
 from rehearsal.life.judging.canaries import Search
 from rehearsal.life.judging.network import Edge, Place
 
@@ -285,3 +285,45 @@ def test_control_65_a_secret_is_found_in_every_spelling_and_never_repeated(spell
     clean.look("the state", b"nothing here")
     assert clean.hits == set()
     assert clean.places == 1
+
+
+def service_of(name: str, port: int, workload: str, *, address: str | None = "None") -> Object:
+    spec = {"ports": [{"port": port}], "selector": {"app.kubernetes.io/name": workload}}
+    whole = {**spec, "clusterIP": address} if address else spec
+    return {"metadata": {"name": name, "namespace": SPACE}, "spec": whole}
+
+
+JOBS: list[Object] = [
+    {"job_name": "gateway", "dns_sd_configs": [{"names": ["gateway-copies.slm.svc.cluster.local"], "port": 8404}]},
+    {
+        "job_name": "ollama",
+        "static_configs": [{"targets": ["chat:11434"]}],
+        "relabel_configs": [
+            {"target_label": "__address__", "replacement": "exporter.slm.svc.cluster.local:9401"},
+        ],
+    },
+    {"job_name": "cadvisor", "kubernetes_sd_configs": [{"role": "node"}]},
+]
+SERVICES = [service_of("gateway-copies", 8404, "gateway"), service_of("exporter", 9401, "exporter", address=None)]
+READY = {"gateway": 2, "exporter": 1}
+
+
+def test_control_54_an_agent_finds_every_copy_of_what_it_asks() -> None:
+    assert list(scrape.unanswered(JOBS, SERVICES, READY)) == []
+    assert {job for job, _, _ in scrape.asked(JOBS)} == {"gateway", "ollama"}
+
+
+@pytest.mark.parametrize(
+    ("services", "ready", "told"),
+    [
+        (SERVICES[:1], READY, "no such Service"),
+        ([service_of("gateway-copies", 8080, "gateway"), SERVICES[1]], READY, "no such port"),
+        (SERVICES, {"gateway": 2}, "no ready pod"),
+        ([service_of("gateway-copies", 8404, "gateway", address=None), SERVICES[1]], READY, "one address for 2 copies"),
+    ],
+)
+def test_control_54_an_agent_that_would_ask_in_vain_is_seen(
+    services: list[Object], ready: dict[str, int], told: str
+) -> None:
+    (problem,) = scrape.unanswered(JOBS, services, ready)
+    assert told in problem

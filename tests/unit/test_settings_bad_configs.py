@@ -288,6 +288,14 @@ def test_bad_config_5_an_engine_on_kubernetes_is_not_named_like_its_own_variable
     assert load_changed({"engines": engines}, tmp_path).engines[name], "on Docker the name does no harm"
 
 
+@pytest.mark.parametrize("name", ["gateway-copies", "gateway-outside"])
+def test_an_engine_on_kubernetes_is_not_named_like_a_service_of_the_gateway(name: str, tmp_path: Path) -> None:
+    engines = {"chat": GONE, name: {"kind": "ollama", "target": "laptop", "model": "phi4-mini"}}
+    with pytest.raises(SettingsError, match=f"is called '{name}' already"):
+        load_changed({**ON_KUBERNETES, "engines": engines}, tmp_path)
+    assert load_changed({"engines": engines}, tmp_path).engines[name], "on Docker there is no such Service"
+
+
 def test_bad_config_57_production_without_a_secrets_provider_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="secretsprovider: prod without a secrets provider"):
         load_changed({"environment": "prod"}, tmp_path)

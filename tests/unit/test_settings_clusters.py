@@ -270,7 +270,8 @@ def test_the_plan_says_of_each_workload_who_calls_it_and_how_many_copies_run(tmp
     assert (second.scale, second.other_gpus) == (Scale(2, 2), 2)
     assert (way_in.callers, way_in.outside) == ((Caller("webui", 8081),), (Outside("m.example.com", 443),))
     assert (way_in.scale, way_in.metrics_port, way_in.calls) == (Scale(3, 3), 8404, True)
-    assert (page.callers, page.calls, page.among_engines) == ((), True, False)
+    assert way_in.scales_others
+    assert (page.callers, page.calls, page.circles) == ((), True, ())
     assert [p.exposure is not None for p in (chat, second, way_in, page)] == [False, False, True, True]
 
 

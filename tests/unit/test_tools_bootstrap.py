@@ -171,6 +171,7 @@ def test_a_rehearsal_is_asked_for_as_tools_and_engine_are(checkout: Path, monkey
         ([], []),
         (["--tools"], [command_line.Installer().default]),
         (["--rehearsal"], [command_line.Installer().group("rehearsal")]),
+        (["--monitoring"], [command_line.Installer().group("monitoring")]),
         (
             ["--tools", "--rehearsal"],
             [[*command_line.Installer().default, *command_line.Installer().group("rehearsal")]],
@@ -180,7 +181,7 @@ def test_a_rehearsal_is_asked_for_as_tools_and_engine_are(checkout: Path, monkey
             [[*command_line.Installer().group("rehearsal"), *command_line.Installer().group("rehearsal-node")]],
         ),
     ],
-    ids=["neither", "tools", "rehearsal", "both", "rehearsal and node"],
+    ids=["neither", "tools", "rehearsal", "monitoring", "both", "rehearsal and node"],
 )
 def test_what_is_asked_for_is_installed_in_one_go(
     monkeypatch: pytest.MonkeyPatch, options: list[str], expected: list[list[str]]

@@ -22,8 +22,16 @@ class AksCluster(pulumi.ComponentResource):
     """Control plane and system pool; `ready` is what has to be there before anything is asked of the API server."""
 
     def __init__(
-        self, ground: Ground, inside: AksNetwork, identities: Identities, logs: LogWorkspace, vault: AksVault | None
+        self,
+        ground: Ground,
+        inside: AksNetwork,
+        identities: Identities,
+        logs: LogWorkspace,
+        vault: AksVault | None,
+        *,
+        watched: bool = False,
     ) -> None:
+        """`watched`: Azure's managed Prometheus asks what runs there."""
         super().__init__(
             "slm:aks:cluster", f"{ground.name}-cluster", None, pulumi.ResourceOptions(parent=ground.parent)
         )
@@ -61,6 +69,7 @@ class AksCluster(pulumi.ComponentResource):
                 workspace, key.key_uri_with_version if key else None, vault.vault.id if key and vault else None
             ),
             addon_profiles=profiles.addons(workspace),
+            azure_monitor_profile=profiles.metrics() if watched else None,
             agent_pool_profiles=[profiles.system_pool(spec, subnets["nodes"].id)],
             **profiles.plain_arguments(spec),
             **ground.common(),

@@ -91,6 +91,16 @@ def addons(logs: pulumi.Input[str]) -> dict[str, aks.ManagedClusterAddonProfileA
     }
 
 
+def metrics() -> aks.ManagedClusterAzureMonitorProfileArgs:
+    """The agent of Azure's managed Prometheus, and what counts the cluster's own objects."""
+    states = aks.ManagedClusterAzureMonitorProfileKubeStateMetricsArgs(
+        metric_labels_allowlist="", metric_annotations_allow_list=""
+    )
+    return aks.ManagedClusterAzureMonitorProfileArgs(
+        metrics=aks.ManagedClusterAzureMonitorProfileMetricsArgs(enabled=True, kube_state_metrics=states)
+    )
+
+
 def autoscaler() -> aks.ManagedClusterPropertiesAutoScalerProfileArgs:
     """Nodes come where the least is wasted and go when nobody needed them for ten minutes. GPU nodes take long to come:
     driver, images and weights.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from components.targets.aks.nodes import node_pool
 from components.targets.aks.storage import DATA_CLASS, WEIGHTS_CLASS
+from components.targets.aks.watched import AGENT
 from components.targets.kubernetes.site import ClusterSite, Vault
 from components.targets.spec import Aks
 
@@ -17,8 +18,8 @@ PUBLIC = {"service.beta.kubernetes.io/azure-load-balancer-tcp-idle-timeout": "30
 """Minutes; an answer that is being written must not be cut because nothing was said for four."""
 
 
-def site_of(spec: Aks) -> ClusterSite:
-    """What workloads find on the cluster."""
+def site_of(spec: Aks, *, managed: bool = False) -> ClusterSite:
+    """What workloads find on the cluster. `managed`: Azure's Prometheus is there in the place of the stack's own."""
     return ClusterSite(
         namespace=spec.namespace,
         general=node_pool(spec.general_name, spec.general),
@@ -33,6 +34,7 @@ def site_of(spec: Aks) -> ClusterSite:
         vault=Vault(name=spec.vault.name) if spec.vault else None,
         keda_namespace=KEDA_NAMESPACE,
         vertical_pod_autoscaler=True,
+        elsewhere={"prometheus": AGENT} if managed else {},
         pod_security_version=f"v{spec.kubernetes_version}",
     )
 

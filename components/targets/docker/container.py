@@ -14,7 +14,8 @@ from components.targets.placement import Exposure, Scale
 from components.workload import FILES_DIRECTORY, Scratch, Workload
 
 SECURITY_OPTIONS = ("no-new-privileges:true",)
-LOG_OPTIONS = {"max-size": "10m", "max-file": "3"}
+LOG_OPTIONS = {"max-size": "10m", "max-file": "3", "labels": "slm.stack,slm.workload"}
+"""Docker rotates files of lines, and writes with each line which workload of which stack it is from."""
 TRANSIENT = "slm.transient"
 """Label of containers that live only within one command; one that is found later was left by a killed command."""
 
@@ -64,6 +65,14 @@ class Names:
     def host_of(self, name: str) -> str:
         """Docker's name server knows a container by its workload's name."""
         return name
+
+    def copies_host_of(self, name: str) -> str:
+        """There is one copy of a workload."""
+        return self.host_of(name)
+
+    def agent_host_of(self, name: str) -> str:
+        """A Docker host has no place apart: agents have the same kind of names."""
+        return self.host_of(name)
 
     def addresses_of(self, scale: Scale) -> int:
         """One container for one workload."""

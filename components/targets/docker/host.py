@@ -1,7 +1,8 @@
 """Realise workloads on one Docker engine.
 
-Networks: one internal per stack, which everything joins; one published, which only an exposed workload joins as
-well; one with a way out, which only jobs that fetch join while they run. Everything is named after the stack.
+Networks: one internal for engines and gateway, one for the parts of monitoring, one for who asks the engine's own
+interface; one published, which only an exposed workload joins as well; one with a way out, which only jobs that fetch
+join while they run, and what must send alerts. Everything is named after the stack.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import pulumi
 import pulumi_docker as docker
 from pulumi import Output, ResourceOptions
 
+from components.targets.docker.agents import as_agent, binds
 from components.targets.docker.container import Names, mounts, service_arguments
 from components.targets.docker.daemon import Daemon
 from components.targets.docker.hooks import Hooks
 from components.targets.docker.provider_traps import REPLACE_ON_CHANGES
 from components.targets.docker.ssh import options
-from components.targets.placement import Exposure, Placement, Scale
+from components.targets.placement import Circle, Exposure, Placement, Scale, View
 from components.targets.spec import Docker
 from components.workload import FILES_DIRECTORY, Volume, Workload
 
@@ -28,16 +30,22 @@ class DockerHost(pulumi.ComponentResource):
     def __init__(self, name: str, spec: Docker, stack: str) -> None:
         super().__init__("slm:target:docker", name, None, None)
         self.names = Names(stack, spec.name)
-        self._name = name
+        self._name, self._spec = name, spec
         self._hooks = Hooks(name, self.names, Daemon(spec))
         self._provider = docker.Provider(
             f"{name}-docker",
             docker.ProviderArgs(host=spec.host, ssh_opts=list(options(spec)) if spec.remote else None),
             opts=ResourceOptions(parent=self),
         )
-        self._internal = self._network("internal", internal=True)
         self._volumes: dict[str, docker.Volume] = {}
+        self._circles: dict[Circle, docker.Network] = {}
+        self._circle("engines")
         self.register_outputs({})
+
+    @property
+    def stack(self) -> str:
+        """The name of the stack."""
+        return self.names.stack
 
     def resolver(self) -> str:
         """The host's own name server for containers."""
@@ -46,6 +54,14 @@ class DockerHost(pulumi.ComponentResource):
     def host_of(self, name: str) -> str:
         """The name by which containers reach a workload."""
         return self.names.host_of(name)
+
+    def copies_host_of(self, name: str) -> str:
+        """The name that stands for each copy of an exposed workload."""
+        return self.names.copies_host_of(name)
+
+    def agent_host_of(self, name: str) -> str:
+        """The same of an agent."""
+        return self.names.agent_host_of(name)
 
     def addresses_of(self, scale: Scale) -> int:
         """How many containers a name can stand for."""
@@ -62,11 +78,12 @@ class DockerHost(pulumi.ComponentResource):
     def run(self, workload: Workload, at: Placement) -> Output[str]:
         """Realise a service; gives the id of its container once it is healthy."""
         around = at.around
+        workload = as_agent(workload, around.view)
         options = ResourceOptions(parent=at.parent, provider=self._provider)
         image = self._image(workload, options)
         volumes = [self._volume(v, workload, at) for v in workload.volumes]
         files = self._files(workload, image, at)
-        networks = [self._attached(self._internal, workload)] if around.among_engines else []
+        networks = [self._attached(self._circle(circle), workload) for circle in around.circles]
         if around.exposure:
             networks.append(self._attached(self._published, workload))
         if workload.egress:
@@ -80,6 +97,10 @@ class DockerHost(pulumi.ComponentResource):
             volumes=[
                 docker.ContainerVolumeArgs(volume_name=m.volume, container_path=m.path, read_only=m.read_only)
                 for m in mounts(workload, self.names)
+            ]
+            + [
+                docker.ContainerVolumeArgs(host_path=b.host, container_path=b.path, read_only=True)
+                for b in binds(around.view, self._spec)
             ],
             ports=[
                 docker.ContainerPortArgs(
@@ -89,9 +110,9 @@ class DockerHost(pulumi.ComponentResource):
             if around.exposure
             else None,
             # Docker's own name server still knows the stack's names; the rest of the world would be asked for here.
-            dns=None if around.among_engines else ["127.0.0.1"],
+            dns=None if "engines" in around.circles or workload.egress else ["127.0.0.1"],
             # The provider has no input for the pids limit, so the label is what makes a change of it a difference.
-            labels=self._labels(workload, {"slm.pids": str(workload.resources.pids)}),
+            labels=self._labels(workload, self._marks(workload, around.view)),
             # Docker Desktop knows this name by itself; elsewhere whoever may go out finds the host by it as well.
             hosts=[docker.ContainerHostArgs(host="host.docker.internal", ip="host-gateway")]
             if workload.egress
@@ -187,12 +208,21 @@ class DockerHost(pulumi.ComponentResource):
             ),
         )
 
+    def _marks(self, workload: Workload, view: View | None) -> dict[str, str]:
+        return {"slm.pids": str(workload.resources.pids), **({"slm.view": view} if view else {})}
+
     def _labels(self, workload: Workload, more: dict[str, str] | None = None) -> list[docker.ContainerLabelArgs]:
         labels = {**self.names.labels(workload.name), **(more or {})}
         return [docker.ContainerLabelArgs(label=key, value=value) for key, value in labels.items()]
 
     def _attached(self, network: docker.Network, workload: Workload) -> docker.ContainerNetworksAdvancedArgs:
         return docker.ContainerNetworksAdvancedArgs(name=network.name, aliases=[workload.name])
+
+    def _circle(self, circle: Circle) -> docker.Network:
+        if circle not in self._circles:
+            kind = "internal" if circle == "engines" else circle
+            self._circles[circle] = self._network(kind, internal=True)
+        return self._circles[circle]
 
     @cached_property
     def _published(self) -> docker.Network:

@@ -13,6 +13,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 from pulumi import Output, Resource, ResourceOptions
 
+from components.targets.kubernetes.agents import as_agent, view_rights
 from components.targets.kubernetes.contents import REVISION_ANNOTATION, encoded, revision
 from components.targets.kubernetes.controllers import controller, disruption_budget, job
 from components.targets.kubernetes.files import config_map, secret, vault_class
@@ -65,7 +66,13 @@ class KubernetesCluster(pulumi.ComponentResource):
             for manifest in (*priority_classes(self.names), *base_policies(self.names))
         ]
         self._before_pods: list[Resource] = [here, *first]
+        self._apart: list[Resource] = []
         self.register_outputs({})
+
+    @property
+    def stack(self) -> str:
+        """The name of the stack."""
+        return self.names.stack
 
     def resolver(self) -> None:
         """The cluster's own, which every pod knows."""
@@ -74,6 +81,14 @@ class KubernetesCluster(pulumi.ComponentResource):
     def host_of(self, name: str) -> str:
         """The name of a workload's Service."""
         return self.names.host_of(name)
+
+    def copies_host_of(self, name: str) -> str:
+        """The name that stands for each copy of an exposed workload."""
+        return self.names.copies_host_of(name)
+
+    def agent_host_of(self, name: str) -> str:
+        """The name of the Service of an agent of the nodes."""
+        return self.names.agent_host_of(name)
 
     def addresses_of(self, scale: Scale) -> int:
         """How many pods a Service's name can stand for at once."""
@@ -89,11 +104,14 @@ class KubernetesCluster(pulumi.ComponentResource):
 
     def run(self, workload: Workload, at: Placement) -> Output[str]:
         """Realise a service; gives the id of what keeps its pods running, once they are ready."""
+        names, workload = self.names.of(agent=at.around.is_agent), as_agent(workload, at.around.view)
+        if any(one.agent for one in at.around.callers) or names.agents:
+            self._place_for_agents()
         filled = [self._volume(volume, workload, at) for volume in shared_volumes(workload)]
-        before = self._beginning(workload, at.around, at.secrets, at.parent)
-        for manifest in services(workload, at.around, self.names):
-            self._declare(f"{workload.name}-service", manifest, at.parent)
-        made = controller(workload, at.around, self.names, self._annotations(workload, at.secrets))
+        before = self._beginning(workload, at.around, at.secrets, at.parent, names)
+        for manifest in services(workload, at.around, names):
+            self._declare(f"{manifest['metadata']['name']}-service", manifest, at.parent)
+        made = controller(workload, at.around, names, self._annotations(workload, at.secrets))
         seconds = service_seconds(workload, at.around.scale)
         pods = self._declare(
             f"{workload.name}-{made['kind'].lower()}",
@@ -102,28 +120,44 @@ class KubernetesCluster(pulumi.ComponentResource):
             depends_on=[*self._before_pods, *before, *filled],
             custom_timeouts=_timeouts(seconds, grace_seconds(workload)),
         )
-        self._declare(f"{workload.name}-disruption", disruption_budget(workload, self.names), at.parent)
-        if scaling := scaler(workload, at.around, made["kind"], self.names):
+        if not at.around.on_each:
+            self._declare(f"{workload.name}-disruption", disruption_budget(workload, names), at.parent)
+        if scaling := scaler(workload, at.around, made["kind"], names):
             self._declare(f"{workload.name}-scaler", scaling, at.parent, depends_on=[pods])
-        if advice := advisor(workload, at.around, made["kind"], self.names):
+        if advice := advisor(workload, at.around, made["kind"], names):
             self._declare(f"{workload.name}-advisor", advice, at.parent, depends_on=[pods])
-        if at.around.exposure and (outside := outside_service(workload, at.around.exposure, self.names)):
+        if at.around.exposure and (outside := outside_service(workload, at.around.exposure, names)):
             # A load balancer is told that somebody is behind it once somebody is.
             balancer = self._declare(f"{workload.name}-outside", outside, at.parent, depends_on=[pods])
             self._addresses[workload.name] = _address(balancer)
         return pods.id
 
+    def _place_for_agents(self) -> None:
+        """The namespace of the nodes' agents, which only a stack with some has (control 41)."""
+        if self._apart:
+            return
+        names, name = self.names.of(agent=True), f"{self._name}-agents"
+        here = self._declare(f"{name}-namespace", namespace(names), self)
+        # Policies of the stack's own workloads lie there too, so everything after comes after it.
+        self._here.append(here)
+        self._apart = [here]
+        self._apart += [self._declare(f"{name}-{one['metadata']['name']}", one, self) for one in base_policies(names)]
+        self._before_pods += self._apart
+
     def _beginning(
-        self, workload: Workload, around: Surroundings, secrets: Secrets, parent: Resource
+        self, workload: Workload, around: Surroundings, secrets: Secrets, parent: Resource, names: Names
     ) -> list[Resource]:
-        """What must be there before its pods: identity, files, secrets, and what it may reach."""
-        account = self._declare(f"{workload.name}-account", service_account(workload, self.names), parent)
+        """What must be there before its pods: identity, files, secrets, rights, and what it may reach."""
+        account = self._declare(f"{workload.name}-account", service_account(workload, names), parent)
         found: list[Resource] = [account]
-        if files := config_map(workload, self.names):
+        for right in view_rights(workload, around.view, names):
+            name = f"{workload.name}-{right['kind'].lower()}"
+            found.append(self._declare(name, right, parent, depends_on=found[-1:]))
+        if files := config_map(workload, names):
             found.append(self._declare(f"{workload.name}-files", files, parent))
         if workload.secrets:
             found += self._secrets(workload, secrets, parent)
-        for manifest in policies(workload, around, self.names):
+        for manifest in policies(workload, around, names):
             found.append(self._declare(f"{manifest['metadata']['name']}-policy", manifest, parent))
         return found
 
@@ -159,7 +193,7 @@ class KubernetesCluster(pulumi.ComponentResource):
             made = self._declare(f"{volume.name}-claim", claim(volume, self.names), self, retain_on_delete=kept)
             last: Resource = made
             for filling in volume.fill:
-                needed = self._beginning(filling, Surroundings(), at.secrets, self)
+                needed = self._beginning(filling, Surroundings(), at.secrets, self, self.names)
                 last = self._declare(
                     f"{filling.name}-job",
                     job(filling, owner, volume, self.names),

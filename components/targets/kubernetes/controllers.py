@@ -24,7 +24,7 @@ MIN_READY_SECONDS = 5
 def controller(
     workload: Workload, around: Surroundings, names: Names, annotations: Mapping[str, Any] | None = None
 ) -> Manifest:
-    """The Deployment of a service; a StatefulSet where each copy has storage of its own.
+    """The Deployment of a service; a StatefulSet where each copy has storage of its own, a DaemonSet for every node.
 
     `annotations` are what a change of must start new pods for. Raises UnsupportedError for what this cluster cannot do.
     """
@@ -35,6 +35,8 @@ def controller(
         "template": pod_template(workload, around, pool, names, annotations),
         "revisionHistoryLimit": REVISIONS,
     }
+    if around.on_each:
+        return _daemon_set(workload, common, names)
     if not around.scale.moves:
         # Where an autoscaler decides the number, writing it here would undo its decision at every deployment.
         common["replicas"] = around.scale.least
@@ -49,6 +51,21 @@ def controller(
         "kind": "Deployment",
         "metadata": names.metadata(workload.name, workload.name),
         "spec": {**common, "progressDeadlineSeconds": progress_seconds(workload), "strategy": strategy(surge)},
+    }
+
+
+def _daemon_set(workload: Workload, common: Manifest, names: Names) -> Manifest:
+    """Raises UnsupportedError for a workload with storage of its own, which cannot follow it to every node."""
+    if workload.volumes:
+        raise UnsupportedError(
+            f"workload '{workload.name}' runs on every node of namespace '{names.namespace}', and its volume"
+            f" '{workload.volumes[0].name}' cannot be on all of them — give it scratch space instead"
+        )
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "DaemonSet",
+        "metadata": names.metadata(workload.name, workload.name),
+        "spec": {**common, "updateStrategy": {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": "25%"}}},
     }
 
 

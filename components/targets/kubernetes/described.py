@@ -24,6 +24,7 @@ def site_of(spec: Kubernetes) -> ClusterSite:
         egress=spec.egress,
         keda_namespace=spec.keda_namespace,
         vertical_pod_autoscaler=spec.vertical_pod_autoscaler,
+        node_ranges=spec.node_ranges,
         cluster_domain=spec.cluster_domain,
         pod_security_version=spec.pod_security_version,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,6 +17,15 @@ Manifest = dict[str, Any]
 
 NAME_LABEL = "app.kubernetes.io/name"
 INSTANCE_LABEL = "app.kubernetes.io/instance"
+AGENTS = "-node-agents"
+"""How the namespace ends that programs are in which see paths of the nodes."""
+
+COPIES = "-copies"
+"""How the name ends that stands for each copy of an exposed workload."""
+
+OUTSIDE = "-outside"
+"""How the name of the Service ends that a load balancer belongs to."""
+
 _USUAL_PORTS = (80, 443)
 
 
@@ -28,14 +37,23 @@ def content_hash(value: object) -> str:
 
 @dataclass(frozen=True)
 class Names:
-    """The names of one stack's things on one cluster. The namespace keeps two stacks on a cluster apart."""
+    """The names of one stack's things on one cluster. The namespace keeps two stacks on a cluster apart.
+
+    `agents`: of its node agents, which have a namespace of their own.
+    """
 
     site: ClusterSite
     stack: str
+    agents: bool = False
 
     @property
     def namespace(self) -> str:
-        return self.site.namespace
+        """The namespace: the stack's own, or that of its node agents (control 41)."""
+        return f"{self.site.namespace}{AGENTS}" if self.agents else self.site.namespace
+
+    def of(self, *, agent: bool) -> Names:
+        """The names where agents are, or where everything else is."""
+        return replace(self, agents=agent)
 
     @property
     def instance(self) -> str:
@@ -68,6 +86,14 @@ class Names:
     def host_of(self, name: str) -> str:
         """The full name of a workload's Service: looked up with one question, whatever a pod's search list says."""
         return f"{name}.{self.namespace}.svc.{self.site.cluster_domain}"
+
+    def copies_host_of(self, name: str) -> str:
+        """The full name of the Service that stands for each copy of an exposed workload."""
+        return self.host_of(f"{name}{COPIES}")
+
+    def agent_host_of(self, name: str) -> str:
+        """The same of an agent of the nodes."""
+        return self.of(agent=True).host_of(name)
 
     def addresses_of(self, scale: Scale) -> int:
         """All copies at their most, and one more while a rollout starts a new copy before it stops an old one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from components.targets.kubernetes.names import Manifest, Names
 from components.targets.kubernetes.network import allow_dns, default_deny
 from components.targets.kubernetes.pod import FILLING, FRONT, SERVING, priority_class
-from components.targets.kubernetes.security import pod_security_labels
+from components.targets.kubernetes.security import LEVEL, pod_security_labels
 
 _PRIORITIES = {
     FRONT: (100_000, "PreemptLowerPriority", "the way in: without it no engine is reached"),
@@ -15,8 +15,11 @@ _PRIORITIES = {
 
 
 def namespace(names: Names) -> Manifest:
-    """The stack's own namespace, which refuses pods that are not restricted (control 22)."""
-    labels = names.labels() | pod_security_labels(names.site.pod_security_version)
+    """The stack's own namespace, which refuses pods that are not restricted (control 22), or that of its node agents,
+    which must have paths of the node and so may have anything, and reports whatever uses that (control 41).
+    """
+    enforced = "privileged" if names.agents else LEVEL
+    labels = names.labels() | pod_security_labels(names.site.pod_security_version, enforced)
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": names.namespace, "labels": labels}}
 
 

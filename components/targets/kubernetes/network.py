@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-from components.targets.kubernetes.names import NAME_LABEL, Manifest, Names
+from components.targets.kubernetes.agents import view_egress
+from components.targets.kubernetes.names import COPIES, NAME_LABEL, OUTSIDE, Manifest, Names
 from components.targets.kubernetes.pod import DNS_LABEL
+from components.targets.kubernetes.site import PRIVATE
 from components.targets.kubernetes.storage import SKIP_AWAIT
-from components.targets.placement import Exposure, Outside, Surroundings, UnsupportedError
+from components.targets.placement import Caller, Exposure, Outside, Surroundings, UnsupportedError
 from components.workload import Workload
-
-PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
-"""Where networks of sites and clusters are. Their own machines are no business of a pod that may reach the internet."""
 
 LOCAL = ("0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "168.63.129.16/32", "192.0.0.192/32")
 """Where a node's own services answer, among them the metadata services of clouds (169.254.169.254, Azure's
 168.63.129.16), which give whoever asks the node's identity."""
 
 KEDA_LABELS = {NAME_LABEL: "keda-operator"}
+NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 _HTTPS = 443
 
 
@@ -33,7 +33,7 @@ def default_deny(names: Names) -> Manifest:
 def allow_dns(names: Names) -> Manifest:
     """Pods that call others by name may ask the cluster's name server, and no other."""
     servers = {
-        "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
+        "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: "kube-system"}},
         "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
     }
     ports = [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]
@@ -55,14 +55,18 @@ def policies(workload: Workload, around: Surroundings, names: Names) -> list[Man
             "ingress": ingress,
         }
         found.append(_policy(names, f"to-{workload.name}", workload.name, spec))
-    for caller in around.callers:
+    for caller in {caller.name: caller for caller in around.callers}.values():
+        if caller.name in names.site.elsewhere:
+            continue  # What it may send is decided where it runs.
+        theirs = names.of(agent=caller.agent)
+        ports = [p for c in around.callers if c.name == caller.name for p in _ports(c.port or workload.port)]
         spec = {
             "podSelector": {"matchLabels": names.selector(caller.name)},
             "policyTypes": ["Egress"],
-            "egress": [{"to": [_pods(names, workload.name)], "ports": _ports(caller.port or workload.port)}],
+            "egress": [{"to": [_pods(names, workload.name, theirs)], "ports": ports}],
         }
-        found.append(_policy(names, f"from-{caller.name}-to-{workload.name}", workload.name, spec))
-    if egress := _egress(workload, around, names):
+        found.append(_policy(theirs, f"from-{caller.name}-to-{workload.name}", workload.name, spec))
+    if egress := [*view_egress(around.view, names), *_egress(workload, around, names)]:
         spec = {
             "podSelector": {"matchLabels": names.selector(workload.name)},
             "policyTypes": ["Egress"],
@@ -73,20 +77,29 @@ def policies(workload: Workload, around: Surroundings, names: Names) -> list[Man
 
 
 def _ingress(workload: Workload, around: Surroundings, names: Names) -> list[Manifest]:
-    rules = [
-        {"from": [_pods(names, caller.name)], "ports": _ports(caller.port or workload.port)}
-        for caller in around.callers
-    ]
+    rules = []
+    for caller in around.callers:
+        ports = _ports(caller.port or workload.port)
+        rules.append({"from": [_caller_pods(caller, names)], "ports": ports})
     if around.exposure and names.site.exposure != "none":
         blocks = [{"ipBlock": {"cidr": cidr}} for cidr in allowed_sources(names)]
         rules.append({"from": blocks, "ports": _ports(workload.port)})
-    if around.metrics_port and names.site.keda_namespace:
+    if around.metrics_port and around.scales_others and names.site.keda_namespace:
         keda = {
-            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": names.site.keda_namespace}},
+            "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: names.site.keda_namespace}},
             "podSelector": {"matchLabels": KEDA_LABELS},
         }
         rules.append({"from": [keda], "ports": _ports(around.metrics_port)})
     return rules
+
+
+def _caller_pods(caller: Caller, names: Names) -> Manifest:
+    if elsewhere := names.site.elsewhere.get(caller.name):
+        return {
+            "podSelector": {"matchLabels": elsewhere.labels},
+            "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: elsewhere.namespace}},
+        }
+    return _pods(names.of(agent=caller.agent), caller.name, names)
 
 
 def allowed_sources(names: Names) -> tuple[str, ...]:
@@ -119,13 +132,15 @@ def _internet() -> Manifest:
 
 def services(workload: Workload, around: Surroundings, names: Names) -> list[Manifest]:
     """The names under which it is found. One that is not exposed has no address of its own but those of its pods, so
-    that the gateway sees each copy and sends requests where the fewest run.
+    that the gateway sees each copy and sends requests where the fewest run. One that is exposed has one address, which
+    leads to any copy; a second name stands for each of them, ready or not, for whoever reads their figures.
     """
     if workload.port is None:
         return []
     ports = {workload.port: "serving"}
     for caller in around.callers:
-        ports.setdefault(caller.port or workload.port, "inside")
+        port = caller.port or workload.port
+        ports.setdefault(port, "metrics" if port == around.metrics_port else "inside")
     if around.metrics_port:
         ports.setdefault(around.metrics_port, "metrics")
     spec: Manifest = {
@@ -135,15 +150,22 @@ def services(workload: Workload, around: Surroundings, names: Names) -> list[Man
     }
     if not around.exposure:
         spec["clusterIP"] = "None"
-    return [
-        {
-            "apiVersion": "v1",
-            "kind": "Service",
-            # Nobody waits for a Service to have pods: the pods come after it.
-            "metadata": names.metadata(workload.name, workload.name, SKIP_AWAIT),
-            "spec": spec,
+    found = [_service(workload.name, workload, spec, names)]
+    if around.exposure and around.metrics_port:
+        copies = {
+            **spec,
+            "ports": [_service_port("metrics", around.metrics_port, around.metrics_port)],
+            "clusterIP": "None",
+            "publishNotReadyAddresses": True,
         }
-    ]
+        found.append(_service(f"{workload.name}{COPIES}", workload, copies, names))
+    return found
+
+
+def _service(name: str, workload: Workload, spec: Manifest, names: Names) -> Manifest:
+    # Nobody waits for a Service to have pods: the pods come after it.
+    metadata = names.metadata(name, workload.name, SKIP_AWAIT)
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec}
 
 
 def outside_service(workload: Workload, exposure: Exposure, names: Names) -> Manifest | None:
@@ -160,7 +182,7 @@ def outside_service(workload: Workload, exposure: Exposure, names: Names) -> Man
     return {
         "apiVersion": "v1",
         "kind": "Service",
-        "metadata": names.metadata(f"{workload.name}-outside", workload.name, site.load_balancer_annotations),
+        "metadata": names.metadata(f"{workload.name}{OUTSIDE}", workload.name, site.load_balancer_annotations),
         "spec": {
             "type": "LoadBalancer",
             "selector": names.selector(workload.name),
@@ -177,8 +199,12 @@ def _service_port(name: str, port: int, target: int) -> Manifest:
     return {"name": name, "port": port, "targetPort": target, "protocol": "TCP"}
 
 
-def _pods(names: Names, workload: str) -> Manifest:
-    return {"podSelector": {"matchLabels": names.selector(workload)}}
+def _pods(names: Names, workload: str, seen_from: Names) -> Manifest:
+    """Pods of a workload where `names` are, as a policy where `seen_from` is calls them."""
+    pods: Manifest = {"podSelector": {"matchLabels": names.selector(workload)}}
+    if names.namespace == seen_from.namespace:
+        return pods
+    return {**pods, "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: names.namespace}}}
 
 
 def _ports(port: int | None) -> list[Manifest]:

@@ -6,9 +6,17 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from components.targets.kubernetes.agents import view_variables, view_volumes
 from components.targets.kubernetes.files import file_volumes
 from components.targets.kubernetes.names import Manifest, Names
-from components.targets.kubernetes.pools import beside_their_disks, disk_labels, node_choice, shared_disks, spread
+from components.targets.kubernetes.pools import (
+    beside_their_disks,
+    disk_labels,
+    each_node,
+    node_choice,
+    shared_disks,
+    spread,
+)
 from components.targets.kubernetes.probes import (
     before_stopping,
     grace_seconds,
@@ -47,7 +55,12 @@ def pod_template(
     disks = shared_disks(shared_volumes(workload), names.site)
     volumes: list[Manifest] = []
     mounts: list[Manifest] = []
-    for more, where in (data_volumes(workload, names), file_volumes(workload, names), memory_volumes(workload)):
+    for more, where in (
+        data_volumes(workload, names),
+        file_volumes(workload, names),
+        memory_volumes(workload),
+        view_volumes(around.view),
+    ):
         volumes += more
         mounts += where
     spec: Manifest = {
@@ -59,9 +72,9 @@ def pod_template(
         "priorityClassName": priority_class(names, _priority(workload, around)),
         "securityContext": pod_security_context(workload),
         "terminationGracePeriodSeconds": grace_seconds(workload),
-        **node_choice(pool),
+        **(each_node(around.on_each, workload, names.site) if around.on_each else node_choice(pool)),
         **beside_their_disks(disks),
-        "containers": [_container(workload, pool, mounts)],
+        "containers": [_container(workload, around, pool, mounts)],
         "volumes": volumes,
     }
     scale = Scale() if workload.is_job else around.scale
@@ -83,16 +96,16 @@ def _priority(workload: Workload, around: Surroundings) -> str:
 
 
 def priority_class(names: Names, kind: str) -> str:
-    """The cluster knows priority classes by one list, so the namespace is part of the name."""
-    return f"{names.namespace}-{kind}"
+    """The cluster knows priority classes by one list, so the stack's namespace is part of the name."""
+    return f"{names.site.namespace}-{kind}"
 
 
-def _container(workload: Workload, pool: NodePool, mounts: list[Manifest]) -> Manifest:
+def _container(workload: Workload, around: Surroundings, pool: NodePool, mounts: list[Manifest]) -> Manifest:
     container: Manifest = {
         "name": workload.name,
         "image": image(workload),
         "imagePullPolicy": "IfNotPresent",
-        "securityContext": container_security_context(),
+        "securityContext": container_security_context(workload),
         "resources": resources(workload, pool),
         "volumeMounts": mounts,
         "terminationMessagePolicy": "FallbackToLogsOnError",
@@ -101,8 +114,9 @@ def _container(workload: Workload, pool: NodePool, mounts: list[Manifest]) -> Ma
         container["command"] = [literal(word) for word in workload.command]
     if workload.args:
         container["args"] = [literal(word) for word in workload.args]
-    if workload.env:
-        container["env"] = [{"name": key, "value": literal(value)} for key, value in sorted(workload.env.items())]
+    given = [{"name": key, "value": literal(value)} for key, value in sorted(workload.env.items())]
+    if variables := [*given, *view_variables(around.view)]:
+        container["env"] = variables
     if workload.probe and workload.port:
         container |= {
             "ports": [{"name": "serving", "containerPort": workload.port, "protocol": "TCP"}],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from components.targets.kubernetes.names import Manifest, Names
 from components.targets.kubernetes.site import ClusterSite, NodePool
-from components.targets.placement import Scale, UnsupportedError
+from components.targets.placement import Each, Scale, UnsupportedError
 from components.workload import Volume, Workload
 
 HOSTNAME = "kubernetes.io/hostname"
@@ -47,6 +47,33 @@ def job_pool(owner: Workload, job: Workload, volume: Volume, site: ClusterSite) 
         taints = {taint: None for pool in (site.general, *site.gpu_pools) for taint in pool.taints}
         return NodePool(name="any", taints=tuple(taints))
     return pool_of(owner, site)
+
+
+def each_node(each: Each, workload: Workload, site: ClusterSite) -> Manifest:
+    """The pod's words that lead a copy of it to every node, or to every node with GPUs, whatever keeps others off.
+
+    Raises UnsupportedError where nothing tells nodes with GPUs from others.
+    """
+    pools = site.gpu_pools if each == "gpu-machine" else (site.general, *site.gpu_pools)
+    choice: Manifest = {"nodeSelector": {"kubernetes.io/os": "linux"}}
+    if taints := dict.fromkeys(taint for pool in pools for taint in pool.taints):
+        choice["tolerations"] = [_toleration(taint.key, taint.value, taint.effect) for taint in taints]
+    if each == "machine":
+        return choice
+    if bare := [pool.name for pool in pools if not pool.labels]:
+        raise UnsupportedError(
+            f"workload '{workload.name}' belongs on every node with GPUs, and nothing tells those of pool '{bare[0]}'"
+            f" from others (namespace '{site.namespace}') — give the pool labels"
+        )
+    terms = [
+        {"matchExpressions": [{"key": key, "operator": "In", "values": [value]} for key, value in pool.labels.items()]}
+        for pool in pools
+    ]
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
+    choice["affinity"] = {"nodeAffinity": required}
+    if classes := [pool.runtime_class for pool in pools if pool.runtime_class]:
+        choice["runtimeClassName"] = classes[0]
+    return choice
 
 
 def node_choice(pool: NodePool) -> Manifest:

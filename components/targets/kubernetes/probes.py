@@ -51,10 +51,11 @@ def startup_probe(workload: Workload, probe: Probe) -> Manifest:
 
     What a container wrote into memory outlives it, and a workload counts on directories that are empty at each start:
     an engine's probe remembers there that a token has come, which is not true of the next process. So what is older
-    than the process is removed first.
+    than the process is removed first. Only a script of the workload's own remembers anything; other images may have no
+    shell at all.
     """
     command = probe.command
-    if workload.scratch:
+    if workload.scratch and any(word.startswith(FILES_DIRECTORY) for word in command):
         command = ("sh", "-c", fresh_script([s.path for s in workload.scratch]), "probe", *command)
     return {
         **_exec(command),

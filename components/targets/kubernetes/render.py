@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from components.targets.kubernetes.agents import as_agent, view_rights
 from components.targets.kubernetes.controllers import controller, disruption_budget, job
 from components.targets.kubernetes.files import config_map, secret, vault_class
 from components.targets.kubernetes.names import Manifest, Names
@@ -34,20 +35,29 @@ def manifests(placed: Sequence[tuple[Workload, Surroundings]], site: ClusterSite
     names = Names(site, stack)
     found = [namespace(names), *priority_classes(names), *base_policies(names)]
     filled: set[str] = set()
-    for workload, around in placed:
+    if any(around.is_agent for _, around in placed):
+        found += [namespace(names.of(agent=True)), *base_policies(names.of(agent=True))]
+    for described, around in placed:
+        home, workload = names.of(agent=around.is_agent), as_agent(described, around.view)
         for volume in shared_volumes(workload):
-            found += _volume(volume, workload, names, filled)
-        found += beginning(workload, around, names)
-        found += services(workload, around, names)
-        made = controller(workload, around, names)
-        found += [made, disruption_budget(workload, names)]
-        if scaling := scaler(workload, around, made["kind"], names):
-            found.append(scaling)
-        if advice := advisor(workload, around, made["kind"], names):
-            found.append(advice)
-        if around.exposure and (outside := outside_service(workload, around.exposure, names)):
+            found += _volume(volume, workload, home, filled)
+        found += beginning(workload, around, home)
+        found += services(workload, around, home)
+        made = controller(workload, around, home)
+        found += [made, *followers(workload, around, made["kind"], home)]
+        if around.exposure and (outside := outside_service(workload, around.exposure, home)):
             found.append(outside)
     return found
+
+
+def followers(workload: Workload, around: Surroundings, kind: str, names: Names) -> list[Manifest]:
+    """What looks after its pods: who may take one away, and what measures them."""
+    found = [] if around.on_each else [disruption_budget(workload, names)]
+    return found + [
+        made
+        for made in (scaler(workload, around, kind, names), advisor(workload, around, kind, names))
+        if made is not None
+    ]
 
 
 def beginning(workload: Workload, around: Surroundings, names: Names) -> list[Manifest]:
@@ -59,7 +69,7 @@ def beginning(workload: Workload, around: Surroundings, names: Names) -> list[Ma
         found.append(vault_class(workload, names, names.site.vault, NOBODY, NOBODY))
     elif workload.secrets:
         found.append(secret(workload, names, {file.name: PLACEHOLDER for file in workload.secrets}))
-    return found + policies(workload, around, names)
+    return found + view_rights(workload, around.view, names) + policies(workload, around, names)
 
 
 def _volume(volume: Volume, owner: Workload, names: Names, filled: set[str]) -> Iterator[Manifest]:

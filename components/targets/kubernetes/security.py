@@ -9,14 +9,16 @@ POD_SECURITY = "pod-security.kubernetes.io"
 LEVEL = "restricted"
 
 
-def pod_security_labels(version: str) -> dict[str, str]:
+def pod_security_labels(version: str, enforced: str = LEVEL) -> dict[str, str]:
     """The labels by which a namespace refuses pods that are not `restricted` as of a pinned version (control 22).
+
+    Where less is `enforced`, because programs of the nodes are there, everything else that comes is still reported.
 
     Without the version, an upgrade of the cluster could refuse tomorrow what it admits today.
     """
     labels = {}
     for mode in ("enforce", "audit", "warn"):
-        labels[f"{POD_SECURITY}/{mode}"] = LEVEL
+        labels[f"{POD_SECURITY}/{mode}"] = enforced if mode == "enforce" else LEVEL
         labels[f"{POD_SECURITY}/{mode}-version"] = version
     return labels
 
@@ -24,7 +26,7 @@ def pod_security_labels(version: str) -> dict[str, str]:
 def pod_security_context(workload: Workload) -> Manifest:
     """The pod's part (controls 23 and 25). `fsGroup` is what lets its user read volumes and secret files."""
     return {
-        "runAsNonRoot": True,
+        "runAsNonRoot": workload.user != 0,
         "runAsUser": workload.user,
         "runAsGroup": workload.group,
         "fsGroup": workload.group,
@@ -34,20 +36,22 @@ def pod_security_context(workload: Workload) -> Manifest:
     }
 
 
-def container_security_context() -> Manifest:
+def container_security_context(workload: Workload) -> Manifest:
     """The container's part (controls 23 and 24)."""
     return {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
         "privileged": False,
         "readOnlyRootFilesystem": True,
-        "runAsNonRoot": True,
+        "runAsNonRoot": workload.user != 0,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
 
 
 def service_account(workload: Workload, names: Names) -> Manifest:
-    """An identity of its own, of which no pod gets a token (control 26): nothing here talks to the cluster's API."""
+    """An identity of its own, of which no pod gets a token by itself (control 26): nothing here talks to the API
+    server. Prometheus alone, which kubelets want to know, has one of an hour.
+    """
     return {
         "apiVersion": "v1",
         "kind": "ServiceAccount",

@@ -15,6 +15,10 @@ Effect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
 Exposed = Literal["none", "internal", "public"]
 
 
+PRIVATE = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10")
+"""Where networks of sites and clusters are."""
+
+
 class Taint(Value):
     """What keeps other pods off a node; a pod placed there tolerates exactly it."""
 
@@ -67,6 +71,13 @@ class Egress(Value):
     port: int = Field(443, ge=1, le=65535)
 
 
+class Elsewhere(Value):
+    """A workload of a stack's graph that the cluster itself runs: its pods are there, with these labels."""
+
+    namespace: str
+    labels: dict[str, str] = Field(min_length=1)
+
+
 class ClusterSite(Value):
     """A cluster, as far as workloads placed on it are concerned.
 
@@ -79,7 +90,9 @@ class ClusterSite(Value):
     it must be a disk, since a database does not survive a file share's locks. Without a class, the cluster's default.
     `keep_volumes`: what a workload wants kept survives a teardown, and with it the namespace.
     `keda_namespace` is where KEDA runs, None where there is none; `vertical_pod_autoscaler` whether there is one, whose
-    recommendations are then asked for. `cluster_domain` ends the names of its services.
+    recommendations are then asked for. `node_ranges` are where its nodes' own addresses are, for monitoring to ask
+    their kubelets. `elsewhere` are callers of workloads that are not the stack's own, by the names they
+    have in its graph. `cluster_domain` ends the names of its services.
     """
 
     namespace: Name
@@ -96,5 +109,7 @@ class ClusterSite(Value):
     vault: Vault | None = None
     keda_namespace: str | None = None
     vertical_pod_autoscaler: bool = False
+    node_ranges: tuple[str, ...] = PRIVATE
+    elsewhere: dict[Name, Elsewhere] = Field(default_factory=dict)
     cluster_domain: str = Field("cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
     pod_security_version: str = Field("v1.34", pattern=r"^v1\.[0-9]+$")

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from components.catalog.hardware import hardware
 from components.targets.spec.paths import FilePath
 from components.targets.spec.ssh import HostKey, Jump, parts, ssh_address
-from components.workload import Value
+from components.workload import AbsolutePath, Value
 
 
 class Docker(Value):
@@ -22,6 +22,7 @@ class Docker(Value):
     there is no direct one. `gpu` (a row of the catalogue's
     gpus.toml), `memory_gib` and `disk_gib` describe the host, so that what cannot fit is refused before anything is
     deployed; without them, `up` looks at the host itself, and a GPU's memory is judged by nobody.
+    `data_root` is where this Docker engine keeps its files (`docker info`), which monitoring reads logs in.
     """
 
     kind: Literal["docker"] = "docker"
@@ -33,6 +34,7 @@ class Docker(Value):
     gpu: str | None = Field(None, description="name of each of these GPUs in the catalogue, such as RTX-4060")
     memory_gib: float | None = Field(None, gt=0, description="main memory of the host")
     disk_gib: float | None = Field(None, gt=0, description="disk space that weights may take")
+    data_root: AbsolutePath = "/var/lib/docker"
 
     @field_validator("host")
     @classmethod

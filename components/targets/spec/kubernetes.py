@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from components.targets.kubernetes.site import Egress, Taint
+from components.targets.kubernetes.site import PRIVATE, Egress, Taint
 from components.targets.spec.paths import FilePath
 from components.workload import Name, Value
 
@@ -51,7 +51,7 @@ class Kubernetes(Value):
     alone writes. `keep_volumes`: weights and chats survive a teardown, and with them the namespace. `egress` are
     addresses beside the internet's port 443 that jobs and the gateway may reach: a proxy, a mirror, an endpoint.
     `keda_namespace` is where KEDA runs, if it does; `scaling` of engines needs it. `vertical_pod_autoscaler`: there is
-    one, and it shall say what gateway and chat page really need.
+    one, and it shall say what gateway and chat page really need. `node_ranges` are where monitoring finds kubelets.
     """
 
     kind: Literal["kubernetes"] = "kubernetes"
@@ -71,6 +71,7 @@ class Kubernetes(Value):
     egress: tuple[Egress, ...] = ()
     keda_namespace: Name | None = None
     vertical_pod_autoscaler: bool = False
+    node_ranges: tuple[str, ...] = Field(PRIVATE, min_length=1, description="IPv4 ranges of the nodes' own addresses")
     cluster_domain: str = Field("cluster.local", pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
     pod_security_version: str = Field("v1.34", pattern=r"^v1\.[0-9]+$")
 
@@ -84,7 +85,7 @@ class Kubernetes(Value):
             raise ValueError(f"{' and '.join(given)} and pools both say what the cluster has — keep pools")
         return data
 
-    @field_validator("source_ranges")
+    @field_validator("source_ranges", "node_ranges")
     @classmethod
     def _are_networks(cls, ranges: tuple[str, ...]) -> tuple[str, ...]:
         for value in ranges:

@@ -21,6 +21,8 @@ ROUNDS = 3
 """Previews of each kind, after one that warms up; their median counts."""
 
 IMPORTS = """
+import gc
+gc.disable()
 import components.program, components.stack, components.targets.aks.target
 from pulumi_azure_native import authorization, containerregistry, containerservice, keyvault, managedidentity, network
 from pulumi_azure_native import operationalinsights, privatedns, resources

@@ -42,7 +42,7 @@ def placed(stage: Stage) -> None:
     world, live = stage.world, Objects(stage.world)
     settings, target = world.settings(), world.target
     wanted = {name: str(target.pool_for(engine.gpus)) for name, engine in settings.hosted.items()}
-    wanted[GATEWAY] = target.general_name
+    wanted |= dict.fromkeys((GATEWAY, *edges.exporters(settings)), target.general_name)
     if settings.webui:
         wanted[WEBUI] = target.general_name
     pods = live.pods()

@@ -6,6 +6,7 @@ from components.engines import External
 from components.gateway import INTERNAL_PORT, PLAIN_PORT
 from components.gateway import NAME as GATEWAY
 from components.gateway.render import PORT
+from components.monitoring import blackbox, ollama_exporter
 from components.settings import Settings
 from components.targets.kubernetes.network import KEDA_LABELS
 from components.targets.spec import Aks
@@ -14,6 +15,7 @@ from rehearsal.life.judging.network import Edge, Object, Place
 
 HTTPS, DNS = 443, 53
 KEDA, NAMES, STRANGER = "keda", "name server", "a pod of another namespace"
+WATCHER = "Azure's agent of figures"
 SITE, INTERNET, METADATA, AZURE, API = "a site's machine", "the internet", "169.254.169.254", "168.63.129.16", "the API"
 
 OUTSIDE = (
@@ -32,6 +34,7 @@ def places(templates: dict[str, dict[str, str]], namespace: str) -> list[Place]:
     others = [
         Place(NAMES, "kube-system", {"k8s-app": "kube-dns"}, system),
         Place(KEDA, "kube-system", KEDA_LABELS, system),
+        Place(WATCHER, "kube-system", {"rsName": "ama-metrics"}, system),
         Place(STRANGER, "default", {}, {"kubernetes.io/metadata.name": "default"}),
         *OUTSIDE,
     ]
@@ -41,7 +44,9 @@ def places(templates: dict[str, dict[str, str]], namespace: str) -> list[Place]:
 def ports(settings: Settings) -> set[int]:
     """Every port at which somebody of the stack could be called, or could call."""
     outside = {e.port for e in settings.engines.values() if isinstance(e, External)}
-    return {PORT, PLAIN_PORT, INTERNAL_PORT, HTTPS, DNS, 80} | {e.port for e in settings.hosted.values()} | outside
+    watching = {blackbox.PORT, ollama_exporter.PORT}
+    own = {PORT, PLAIN_PORT, INTERNAL_PORT, HTTPS, DNS, 80} | watching
+    return own | {e.port for e in settings.hosted.values()} | outside
 
 
 def expected(settings: Settings, target: Aks, jobs: dict[str, bool]) -> set[Edge]:
@@ -65,6 +70,30 @@ def expected(settings: Settings, target: Aks, jobs: dict[str, bool]) -> set[Edge
         edges |= {Edge(WEBUI, GATEWAY, PLAIN_PORT if settings.gateway.tls else PORT), Edge(WEBUI, NAMES, DNS)}
         if target.exposure == "internal":
             edges |= {Edge(SITE, WEBUI, settings.webui.port), Edge(API, WEBUI, settings.webui.port)}
+    return edges | _watching(settings)
+
+
+def exporters(settings: Settings) -> list[str]:
+    """What a stack that Azure watches runs for it: who calls the gateway, and who asks engines without figures."""
+    if settings.monitoring is None:
+        return []
+    unmetered = any(engine.metrics_path is None for engine in settings.hosted.values())
+    return [blackbox.NAME, *([ollama_exporter.NAME] if unmetered else [])]
+
+
+def _watching(settings: Settings) -> set[Edge]:
+    """Of a stack that Azure watches: its agent asks whoever has figures, and exporters ask the rest in its place."""
+    if settings.monitoring is None:
+        return set()
+    edges = {Edge(WATCHER, GATEWAY, INTERNAL_PORT), Edge(WATCHER, blackbox.NAME, blackbox.PORT)}
+    edges |= {Edge(blackbox.NAME, GATEWAY, PORT), Edge(blackbox.NAME, NAMES, DNS)}
+    for name, engine in settings.hosted.items():
+        if engine.metrics_path:
+            edges.add(Edge(WATCHER, name, engine.port))
+            continue
+        edges.add(Edge(ollama_exporter.NAME, name, engine.port))
+        edges.add(Edge(ollama_exporter.NAME, NAMES, DNS))
+        edges.add(Edge(WATCHER, ollama_exporter.NAME, ollama_exporter.PORT))
     return edges
 
 

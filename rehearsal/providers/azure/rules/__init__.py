@@ -28,6 +28,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "containerservice:ManagedCluster": (cluster.pools_of_cluster, cluster.access, cluster.networking, cluster.addons),
     "containerservice:AgentPool": (pools.agent_pool,),
     "containerservice:MaintenanceConfiguration": (cluster.maintenance,),
+    "alertsmanagement:PrometheusRuleGroup": (monitoring.rule_group,),
     "consumption:Budget": (monitoring.budget,),
 }
 

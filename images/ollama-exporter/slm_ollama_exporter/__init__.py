@@ -1,0 +1,1 @@
+"""Prometheus metrics of Ollama servers, asked for at each scrape."""

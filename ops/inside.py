@@ -1,0 +1,123 @@
+"""A way into a stack's monitoring: none of its ports is published, so it is asked from within the stack."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from components.monitoring import prometheus
+from components.settings import Settings
+from components.targets.docker.container import Names
+from components.targets.spec import Docker, Kubernetes
+from ops import docker_client
+from ops.errors import UserError
+from ops.inside_pod import NoAnswer, PrometheusPod
+
+if TYPE_CHECKING:
+    from docker import DockerClient
+
+SECONDS = 20
+"""How long one question may take."""
+
+TRIES = 3
+"""How often a question is put whose answer is empty. Nothing that is asked here answers with nothing, but of a command
+that ended well a busy Docker engine was seen to hand over no output."""
+
+
+class Runs(Protocol):
+    """A place where programs of Prometheus's image run."""
+
+    def run(self, command: list[str], seconds: float) -> tuple[int, str, str]:
+        """Exit code, output and errors of a command that takes at most `seconds`. Raises ops.inside_pod.NoAnswer."""
+
+
+class Unreachable(UserError):
+    """Monitoring does not answer now; it may later."""
+
+
+class Inside(Protocol):
+    """A place in a stack from which its parts are reached by their names. Both raise Unreachable."""
+
+    def get(self, url: str) -> str:
+        """What is answered at an address."""
+
+    def post(self, url: str, body: str) -> str:
+        """What is answered to a JSON document."""
+
+
+class Wget:
+    """Asks by a program of Prometheus's own image: its probe uses wget as well. Prometheus meets every other part."""
+
+    def __init__(self, prometheus: Runs, stack: str) -> None:
+        self._prometheus, self._stack = prometheus, stack
+
+    def get(self, url: str) -> str:
+        return next((answer for _ in range(TRIES) if (answer := self._wget(url))), "")
+
+    def post(self, url: str, body: str) -> str:
+        return self._wget("--header", "Content-Type: application/json", "--post-data", body, url)
+
+    def _wget(self, *words: str) -> str:
+        try:
+            command = ["wget", "-q", "-T", str(SECONDS), "-O", "-", *words]
+            code, answer, said = self._prometheus.run(command, SECONDS + 10)
+        except NoAnswer as why:
+            raise self._unreachable(str(why)) from None
+        if code != 0:
+            what = said.strip().rpartition("\n")[2] or f"exit code {code}"
+            raise self._unreachable(f"{words[-1].partition('?')[0]} is not to be had in Prometheus's container: {what}")
+        return answer
+
+    def _unreachable(self, why: str) -> Unreachable:
+        return Unreachable(
+            f"monitoring of stack '{self._stack}' does not answer: {why}",
+            harm="nothing is known of how the stack is",
+            fix=f"make up STACK={self._stack} brings it; just after that it takes a minute until there are figures",
+        )
+
+
+class PrometheusContainer:
+    """The container of Prometheus on a Docker engine.
+
+    It is looked up anew for each question: a deployment may have replaced it meanwhile.
+    """
+
+    def __init__(self, client: DockerClient, stack: str) -> None:
+        self._client, self._stack = client, stack
+
+    def run(self, command: list[str], seconds: float) -> tuple[int, str, str]:
+        """As `Runs` says; the engine's client has a time limit of its own."""
+        import docker.errors
+        import requests
+
+        name = Names(self._stack).container(prometheus.NAME)
+        try:
+            done: Any = self._client.containers.get(name).exec_run(command, demux=True)
+        except docker.errors.NotFound:
+            raise NoAnswer(f"there is no container {name}") from None
+        except docker.errors.APIError as error:
+            raise NoAnswer(f"{name} cannot be asked: {error.explanation or error}") from None
+        except requests.RequestException:
+            # The way to a host over SSH can be cut in the middle of a question.
+            raise NoAnswer("the connection to its Docker engine was cut") from None
+        answer, said = ((part or b"").decode(errors="replace") for part in done.output)
+        return done.exit_code, answer, said
+
+
+def of(settings: Settings, stack: str) -> Inside:
+    """The way into the stack's monitoring. Raises UserError for a stack without, and where there is no way."""
+    if settings.monitoring is None:
+        raise UserError(
+            f"stack '{stack}' has no monitoring, so nobody knows how it is",
+            harm="there are no figures, no alerts and no logs of it",
+            fix=f"add slm:monitoring: with a target to Pulumi.{stack}.yaml, then make up STACK={stack}",
+        )
+    target = settings.targets[settings.monitoring.target]
+    if isinstance(target, Docker):
+        return Wget(PrometheusContainer(docker_client.of(settings), stack), stack)
+    if isinstance(target, Kubernetes):
+        return Wget(PrometheusPod(target, stack), stack)
+    raise UserError(
+        f"monitoring on target '{settings.monitoring.target}' ({target.kind}) cannot be asked from here yet",
+        harm="this command knows the way into a Docker engine, and into a cluster by a kubeconfig file",
+        fix="kubectl port-forward to the service of Prometheus shows the same figures",
+    )

@@ -1,0 +1,1 @@
+"""`make status`: how a running stack is, at a glance."""
