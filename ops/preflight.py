@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from components.plan import monitoring_mib
 from ops.errors import UserError
 
 if TYPE_CHECKING:
     from docker import DockerClient
 
-    from components.plan import monitoring_mib
-from components.settings import Settings
+    from components.settings import Settings
 
 DISK_RESERVE = 0.10
 """Control 21: a tenth of the disk is left free; the volumes' sizes hold the headroom of a fifth already."""

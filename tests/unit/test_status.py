@@ -13,6 +13,7 @@ from typing import Any
 
 import docker.errors
 import pytest
+import requests
 from rich.console import Console
 
 from components.monitoring.rules import alerts
@@ -274,6 +275,7 @@ def test_a_question_with_an_empty_answer_is_put_again_and_a_command_is_not() -> 
     [
         (Client(), docker.errors.NotFound("no"), "there is no container slm-dev-prometheus"),
         (Client(), docker.errors.APIError("x", explanation="is not running"), "is not running"),
+        (Client(), requests.ConnectionError("reset"), "the connection to its Docker engine was cut"),
         (
             Client(1, None, b"wget: can't connect\nwget: refused"),
             None,
