@@ -213,8 +213,8 @@ def test_health_needs_a_real_token_and_not_only_an_open_port(served: Served) -> 
     assert served.shell("test -e /tmp/answered")[0] != 0
     assert served.probe("first") == 0
     assert served.shell("test -e /tmp/answered")[0] == 0
-    # A probe of Docker's own that began meanwhile waits for a first token, for as long as a start may take: a server that
-    # freezes under it would be noticed later than one that runs.
+    # A probe of Docker's own that began meanwhile waits for a first token, for as long as a start may take: a server
+    # that freezes under it would be noticed later than one that runs.
     probed_again(served.container, 60)
 
 
