@@ -15,6 +15,11 @@ REHEARSAL = "SLM_REHEARSAL_AZURE"
 """The variable by which the stand-in for Azure finds what it has made: a folder beside the rehearsal's own state."""
 
 
+def matters(settings: Settings) -> bool:
+    """Whether it is asked of a stack: in production on Azure."""
+    return settings.environment == "prod" and any(isinstance(spec, Aks) for spec in settings.targets.values())
+
+
 def problems(
     settings: Settings, stack: str, project: Path, environment: Mapping[str, str], home: Path | None = None
 ) -> list[str]:
@@ -23,7 +28,7 @@ def problems(
     `environment` is this process's; `home` the user's own folder. The state of a rehearsal is in a folder that ends
     with it, and the Azure it stands for is simulated: nothing is asked of it.
     """
-    if settings.environment != "prod" or not any(isinstance(spec, Aks) for spec in settings.targets.values()):
+    if not matters(settings):
         return []
     url = backend(project, environment, home or Path.home())
     if _is_rehearsed(url, environment):

@@ -18,6 +18,7 @@ from components.sizing.cost import costs
 from components.targets.kubernetes.kubeconfig import KubeconfigError
 from components.targets.placement import Target, UnsupportedError
 from components.targets.spec import Aks
+from components.yaml_file import YamlError
 
 if TYPE_CHECKING:
     from components.targets.aks.watched import Watched
@@ -67,7 +68,10 @@ def _require_safe_keeping(settings: Settings, stack: str) -> None:
     passphrase = _passphrase() if settings.environment == "prod" else None
     if passphrase is not None and (problem := passphrase_problem(passphrase)):
         raise pulumi.RunError(f"stack '{stack}' is production: {problem}")
-    weak = keeping.problems(settings, stack, PROJECT, os.environ)
+    try:
+        weak = keeping.problems(settings, stack, PROJECT, os.environ)
+    except YamlError as error:
+        raise pulumi.RunError(str(error)) from None
     if weak and not pulumi.runtime.is_dry_run():
         raise pulumi.RunError(f"stack '{stack}' is production: {'; '.join(weak)}. Nothing was changed")
     for one in weak:

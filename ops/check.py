@@ -11,17 +11,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Column, Table
 
+from components import keeping
 from components.catalog import catalog
 from components.engines import External, HostedEngine
 from components.models import OllamaSource, Weights
 from components.monitoring.settings import Monitoring
 from components.plan import monitoring_mib
 from components.settings import Settings, SettingsError, load, load_overlay
-from components.settings.stack_file import file_name
 from components.sizing import cautions
 from components.targets.aks.backend import backend_problem, secrets_provider_problem
-from components.targets.spec import Aks, Docker
-from components.yaml_file import read as read_yaml
+from components.targets.spec import Docker
 from ops.cost_table import cost_tables
 from ops.machine import PROJECT, STATE_DIRECTORY
 from ops.place import endpoint_of
@@ -47,8 +46,8 @@ def run(stack: str = "dev", project_dir: Path = PROJECT, console: Console | None
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     if own := settings.monitoring:
         console.print(_monitoring_line(settings, own), markup=False, highlight=False, soft_wrap=True)
-    keeping = list(weak_keeping(settings, stack, project_dir))
-    refusals = [*settings.refusals(stack), *keeping, *port_clashes(settings, stack, project_dir)]
+    kept_weakly = weak_keeping(settings, stack, project_dir)
+    refusals = [*settings.refusals(stack), *kept_weakly, *port_clashes(settings, stack, project_dir)]
     for reason in refusals:
         console.print(f"not deployable: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     if refusals:
@@ -58,7 +57,7 @@ def run(stack: str = "dev", project_dir: Path = PROJECT, console: Console | None
     for reason in settings.unpinned():
         fix = f"allowed in dev; make pin STACK={stack}"
         console.print(f"not pinned: {reason} — {fix}", style="yellow", markup=False, highlight=False, soft_wrap=True)
-    if _is_production_on_azure(settings) and (problem := backend_problem(os.environ.get("PULUMI_BACKEND_URL"))):
+    if keeping.matters(settings) and (problem := backend_problem(os.environ.get("PULUMI_BACKEND_URL"))):
         console.print(f"before up: {problem}", style="yellow", markup=False, highlight=False, soft_wrap=True)
     console.print(f"deployable: make up STACK={stack}", style="green", highlight=False)
     return 0
@@ -72,14 +71,10 @@ def read(stack: str, project_dir: Path = PROJECT) -> Settings:
 
 def weak_keeping(settings: Settings, stack: str, project_dir: Path = PROJECT) -> Iterator[str]:
     """Why a production stack on Azure must not keep its secrets as its file says, if it must not (control 63)."""
-    if _is_production_on_azure(settings):
-        provider = read_yaml(project_dir / file_name(stack)).get("secretsprovider")
-        if problem := secrets_provider_problem(provider):
-            yield problem
-
-
-def _is_production_on_azure(settings: Settings) -> bool:
-    return settings.environment == "prod" and any(isinstance(spec, Aks) for spec in settings.targets.values())
+    if keeping.matters(settings) and (
+        problem := secrets_provider_problem(keeping.secrets_provider(stack, project_dir, {}))
+    ):
+        yield problem
 
 
 def port_clashes(settings: Settings, stack: str, project_dir: Path = PROJECT) -> list[str]:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
+from components import keeping
 from components.settings import Settings
-from components.targets.aks.backend import backend_problem, secrets_provider_problem
 from components.targets.aks.teardown import confirmed, stays
 from components.targets.spec import Aks, Docker, Kubernetes
 from ops import cluster_pods, keys, monitoring, secret, vault, webui
@@ -85,11 +85,7 @@ def require(machine: Machine, settings: Settings) -> None:
             fix=f"push it to the cluster's registry and name it in slm:images of Pulumi.{machine.stack}.yaml, as"
             " REGISTRY/NAME@sha256:… (docs/aks.md)",
         )
-    if of(settings) is None or settings.environment != "prod":
-        return
-    pulumi = Pulumi(machine)
-    url = pulumi.environment()["PULUMI_BACKEND_URL"]
-    if problem := backend_problem(url) or secrets_provider_problem(pulumi.secrets_provider):
+    for problem in keeping.problems(settings, machine.stack, machine.project, Pulumi(machine).environment()):
         what, _, fix = problem.partition(" — ")
         raise UserError(f"stack '{machine.stack}' is production: {what}", harm="nothing was deployed", fix=fix)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -24,7 +25,7 @@ def _secret_name(value: str | None) -> str | None:
     return value
 
 
-class _Receiver(Value):
+class _Receiver(Value, ABC):
     """`severities` are the alerts it gets; `resolved` also tells it when one ends, `watchdog` keeps
     telling it that alerting works, for a service that raises the alarm when it hears nothing."""
 
@@ -33,18 +34,18 @@ class _Receiver(Value):
     watchdog: bool = False
 
     @property
+    @abstractmethod
     def secret(self) -> str | None:
         """The name of the secret it needs."""
-        raise NotImplementedError
 
     @property
     def outside(self) -> tuple[str, int] | None:
         """Host and port it is reached at, where the description says so; a secret address may be anywhere."""
         return None
 
+    @abstractmethod
     def configuration(self, file: str) -> dict[str, Any]:
         """Its part of Alertmanager's configuration; `file` is the path of its secret."""
-        raise NotImplementedError
 
 
 class Webhook(_Receiver):

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from components.gateway import Tls
 from components.gateway.limits import Port
 from components.models import ModelName
-from components.workload import Name, Value
+from components.page import Page
+from components.workload import Name
 
 MIN_MEMORY_MIB = 640
 """It was measured at 300 MiB at rest and 360 MiB at most; migrations and SQLite's mapped pages need room beside it."""
 
 _EMAIL = re.compile(r"^[a-z0-9._+-]{1,64}@([a-z0-9-]+\.)*[a-z0-9-]+$")
-_URL = re.compile(r"^https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?$")
 
 
-class WebUi(Value):
+class WebUi(Page):
     """Open WebUI, a chat page for people, which asks the stack's models through the gateway with a key of its own.
 
     `port` and `bind` are the published port and host address; `url` is the address people type, needed when it is not
@@ -33,9 +30,6 @@ class WebUi(Value):
 
     target: Name
     port: Port = 3000
-    bind: str = "127.0.0.1"
-    url: str | None = None
-    tls: Tls | None = None
     admin_email: str = "admin@localhost"
     sign_up: bool = False
     model: ModelName | None = None
@@ -46,45 +40,10 @@ class WebUi(Value):
     drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 20
 
     @property
-    def scheme(self) -> str:
-        """`https` with TLS, else `http`."""
-        return "https" if self.tls else "http"
-
-    @property
-    def endpoint(self) -> str:
-        """The address a browser opens."""
-        if self.url:
-            return self.url
-        host = f"[{self.bind}]" if ":" in self.bind else self.bind
-        return f"{self.scheme}://{host}:{self.port}"
-
-    @property
     def origins(self) -> tuple[str, ...]:
         """The web origins its pages come from: only their scripts may call it."""
         local = f"{self.scheme}://localhost:{self.port}"
         return (self.endpoint, local) if self.loopback and not self.url else (self.endpoint,)
-
-    @property
-    def loopback(self) -> bool:
-        """Whether only this machine reaches the published port."""
-        return ip_address(self.bind).is_loopback
-
-    @field_validator("bind")
-    @classmethod
-    def _bind_is_an_address(cls, value: str) -> str:
-        try:
-            return str(ip_address(value))
-        except ValueError:
-            raise ValueError(
-                f"'{value}' is not an IP address of the host; use 127.0.0.1, or the host's own address with tls"
-            ) from None
-
-    @field_validator("url")
-    @classmethod
-    def _url_is_an_origin(cls, value: str | None) -> str | None:
-        if value is not None and not _URL.fullmatch(value):
-            raise ValueError(f"'{value}' is not an address of a page; write https://host or https://host:port")
-        return value
 
     @field_validator("admin_email")
     @classmethod
@@ -94,28 +53,10 @@ class WebUi(Value):
         return value
 
     @model_validator(mode="after")
-    def _leaving_the_machine_needs_tls(self) -> Self:
-        if self.loopback:
-            return self
-        if self.tls is None:
-            raise ValueError(
-                f"bind {self.bind} is reachable from other machines, and without encryption passwords and chats can be"
-                " read on the way: TLS is required (tls: certificate and key), or bind 127.0.0.1"
-            )
-        if self.sign_up:
+    def _nobody_signs_up_from_elsewhere(self) -> Self:
+        if self.sign_up and not self.loopback:
             raise ValueError(
                 f"sign_up on a page that other machines reach (bind {self.bind}) lets anyone fill it with accounts:"
                 " refused; remove sign_up and let the administrator add people, or bind 127.0.0.1"
             )
-        if self.url is None:
-            raise ValueError(
-                f"with bind {self.bind} nobody can say which address people type, and scripts of other pages must be"
-                " told apart from its own: set url, such as https://chat.example.org"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _url_and_tls_agree(self) -> Self:
-        if self.url and self.tls and urlsplit(self.url).scheme != "https":
-            raise ValueError(f"url {self.url} is not encrypted and tls is: write https://")
         return self

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from components.monitoring import loki, prometheus
+from components.monitoring import loki
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names, job_arguments
-from components.targets.docker.daemon import Daemon
-from components.workload import FILES_DIRECTORY, RUN_AS, Resources, Scratch, Workload
+from components.workload import RUN_AS, Resources, Scratch, Workload
 from ops import docker_client, inside, keys, recovery
+from ops.drill.prometheus_files import PrometheusFiles
 from ops.errors import UserError
 from ops.inside import Unreachable
-from ops.machine import Machine, write_private
+from ops.machine import Machine
 from ops.prometheus import Prometheus
 from ops.pulumi_cli import Pulumi
 
@@ -193,79 +190,4 @@ class Scene:
     @cached_property
     def files(self) -> PrometheusFiles:
         """The files Prometheus reads."""
-        return PrometheusFiles(self)
-
-
-class PrometheusFiles:
-    """The files of the stack's Prometheus, changed for a time and put back byte by byte.
-
-    What they were is kept on disk meanwhile: a drill that is killed is put right by the next one.
-    """
-
-    def __init__(self, scene: Scene) -> None:
-        self._scene = scene
-        self._kept = scene.machine.directory / "drill-files.json"
-        self._holder = scene.names.files(prometheus.NAME)
-
-    def read(self) -> dict[str, str]:
-        """What they are, by name."""
-        chunks, _ = self._scene.client.api.get_archive(self._holder, f"{FILES_DIRECTORY}/.")
-        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as tar:
-            return {
-                info.name.removeprefix("./"): content.read().decode()
-                for info in tar
-                if info.isreg() and (content := tar.extractfile(info))
-            }
-
-    def originals(self) -> dict[str, str]:
-        """What the deployment wrote."""
-        if self._kept.exists():
-            found: dict[str, str] = json.loads(self._kept.read_text())
-            return found
-        return self.read()
-
-    def write(self, files: Mapping[str, str]) -> None:
-        """Change them, and have Prometheus read them. Raises UserError when it does not take them."""
-        if not self._kept.exists():
-            write_private(self._kept, json.dumps(self.read()))
-        self._put(files)
-
-    def restore(self) -> None:
-        """Put back what the deployment wrote; nothing to do when nothing was changed."""
-        if not self._kept.exists():
-            return
-        self._put(json.loads(self._kept.read_text()))
-        self._kept.unlink()
-
-    def _put(self, files: Mapping[str, str]) -> None:
-        buffer = io.BytesIO()
-        with tarfile.open(fileobj=buffer, mode="w") as tar:
-            for name, text in files.items():
-                info = tarfile.TarInfo(name)
-                data = text.encode()
-                info.size, info.mode, info.uid, info.gid = len(data), 0o400, RUN_AS, RUN_AS
-                tar.addfile(info, io.BytesIO(data))
-        self._scene.client.api.put_archive(self._holder, FILES_DIRECTORY, buffer.getvalue())
-        asked = time.time()
-        daemon = Daemon()
-        daemon.client = self._scene.client
-        daemon.signal(self._scene.names.container(prometheus.NAME), "SIGHUP")
-        self._taken(asked)
-
-    def _taken(self, asked: float) -> None:
-        end = time.monotonic() + 90
-        url = f"http://127.0.0.1:{prometheus.PORT}/metrics"
-        while time.monotonic() < end:
-            try:
-                text = self._scene.inside.get(url)
-            except Unreachable:
-                text = ""
-            told = dict(line.rsplit(" ", 1) for line in text.splitlines() if line.startswith("prometheus_config_last"))
-            if float(told.get("prometheus_config_last_reload_success_timestamp_seconds", 0)) >= asked - 1:
-                return
-            time.sleep(1)
-        raise UserError(
-            "Prometheus did not take the drill's times",
-            harm="alerts would take minutes, and the drill is over",
-            fix=f"docker logs {self._scene.names.container(prometheus.NAME)} says why",
-        )
+        return PrometheusFiles(self.client, self.names, self.inside, self.machine.directory)

@@ -11,6 +11,8 @@ from components.monitoring.alertmanager import WATCHDOG
 from components.workload import Value
 from ops.prometheus import Alert, Sample, Target
 
+FIRST_BYTE = "first_byte_seconds"
+
 ENGINE_SERIES = {
     "slm:up": "up",
     "slm:copies_up": "copies_up",
@@ -18,7 +20,7 @@ ENGINE_SERIES = {
     "slm:models_loaded": "models_loaded",
     "slm:tokens_out:rate5m": "tokens_per_second",
     "slm:ttft_seconds:p95": "first_token_seconds",
-    "slm:first_byte_seconds:mean": "first_byte_seconds",
+    "slm:first_byte_seconds:mean": FIRST_BYTE,
     "slm:requests_running": "running",
     "slm:requests_waiting": "waiting",
     "slm:kv_cache_ratio": "kv_cache_ratio",
@@ -151,12 +153,17 @@ def state(
 
 
 def _values(engine: str, samples: Iterable[Sample]) -> dict[str, float]:
-    """Figures of an engine by field. A quantile of no requests is not a number, which is none."""
-    return {
+    """Figures of an engine by field. A quantile of no requests is not a number, and the gateway's mean of none is zero:
+    both are nothing.
+    """
+    found = {
         ENGINE_SERIES[sample.name]: sample.value
         for sample in samples
         if sample.name in ENGINE_SERIES and sample.labels.get("engine") == engine and math.isfinite(sample.value)
     }
+    if not found.get(FIRST_BYTE):
+        found.pop(FIRST_BYTE, None)
+    return found
 
 
 def _labels(name: str, label: str, samples: Iterable[Sample]) -> set[str]:

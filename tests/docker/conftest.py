@@ -53,8 +53,9 @@ def shared_weights() -> Iterator[SharedWeights]:
 
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """Every engine this machine runs, in one stack, brought up as a person does it. Tests leave it so, or watched."""
+    """Every engine this machine runs, in one stack that is watched, brought up as a person does it."""
     project = Project.copy(tmp_path_factory.mktemp("engines") / "project", "test-engines", like="engines")
+    project.change({"slm:monitoring": {"target": "laptop", "scrape_seconds": 5}})
     # Weights are fetched and converted on the way, and the slowest engine takes a minute to load.
     project.first_up = project.ops("up", timeout=1500).must_succeed()
     yield project

@@ -8,6 +8,7 @@ import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import docker
@@ -119,6 +120,21 @@ def health(running: Container, wanted: str, seconds: float) -> float:
         assert time.monotonic() - started < seconds, f"health is {now} after {seconds} s; {_log(running)}"
         time.sleep(0.2)
     return time.monotonic() - started
+
+
+def probed_again(running: Container, seconds: float) -> None:
+    """Wait until a probe that Docker itself began after this call has ended. Fails the test otherwise."""
+    now = datetime.now(UTC)
+    end = time.monotonic() + seconds
+    while not any(datetime.fromisoformat(probe["Start"]) > now for probe in _probes(running)):
+        assert time.monotonic() < end, f"Docker has not probed for {seconds} s; {_log(running)}"
+        time.sleep(0.2)
+
+
+def _probes(running: Container) -> list[dict[str, Any]]:
+    running.reload()
+    probes: list[dict[str, Any]] = running.attrs["State"]["Health"]["Log"]
+    return probes
 
 
 def _status(running: Container) -> str:

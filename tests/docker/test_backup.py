@@ -16,8 +16,8 @@ import pytest
 from ops.backup import told
 from ops.verify import broken_controls
 from tests.docker import fast_stack, tiny_model
+from tests.docker.monitored import eventually, get, lines, query
 from tests.docker.project import Project
-from tests.docker.test_monitoring import eventually, get, lines, query
 
 # Where no image registry answers and nothing is cached, a quarter of an hour goes into compiling.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(2400)]

@@ -17,8 +17,8 @@ import pytest
 
 from ops.drill.command import DRILLS
 from tests.docker import fast_stack, tiny_model
+from tests.docker.monitored import eventually, get, query
 from tests.docker.project import Finished, Project
-from tests.docker.test_monitoring import eventually, get, query
 
 # Where no image registry answers and nothing is cached, a quarter of an hour goes into compiling.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(2400)]

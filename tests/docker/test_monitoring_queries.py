@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -13,9 +12,8 @@ import pytest
 
 from components.monitoring.dashboards import Page, Panel, Query, pages
 from components.monitoring.rules import alerts
-from tests.docker import fast_stack, tiny_model
+from tests.docker.monitored import get
 from tests.docker.project import Project
-from tests.docker.test_monitoring import get
 
 # The stack of all engines takes ten minutes on a busy machine, and where nothing is cached a quarter of an hour more.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(3600)]
@@ -97,30 +95,11 @@ def settled(watched: Watched, seconds: float = 240) -> None:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
-    """The smallest stack that has monitoring."""
-    project = fast_stack.declare(tmp_path_factory.mktemp("queried"), "test-queried")
-    project.change({"slm:monitoring": {"target": "laptop", "scrape_seconds": 5}})
-    try:
-        project.ops("up", timeout=1800).must_succeed()
-        traffic(project, [tiny_model.NAME])
-        project.ops("backup").must_succeed()  # One panel says when the last was.
-        watched = Watched(project, {"chat": "ollama"})
-        settled(watched)
-        yield watched
-    finally:
-        fast_stack.remove(project)
-
-
-@pytest.fixture(scope="module")
-def every(engines: Project) -> Watched:
-    """The stack of all engines, with monitoring from here to its end: to take it away again would start each engine
-    again, for minutes, and no test needs that."""
-    engines.change({"slm:monitoring": {"target": "laptop", "scrape_seconds": 5}})
-    engines.ops("up", timeout=1800).must_succeed()
+def watched(engines: Project) -> Watched:
+    """The stack of all engines, once each has been asked and its figures have settled."""
     kinds = {name: name for name in ("ollama", "llamacpp", "onnx", "vllm")}
     traffic(engines, [f"qwen-{name}" for name in kinds])
-    engines.ops("backup").must_succeed()
+    engines.ops("backup").must_succeed()  # One panel says when the last was.
     watched = Watched(engines, kinds)
     settled(watched)
     return watched
@@ -142,7 +121,7 @@ def empty(watched: Watched, page: Page) -> list[str]:
                 for engine, kind in watched.kinds.items():
                     if OF_KIND.get(row.title, kind) != kind or not told_by(kind, query):
                         continue
-                    if page.uid != "slm-engine" and kind != "vllm" and "vllm" in watched.kinds.values():
+                    if page.uid != "slm-engine" and kind != "vllm":
                         continue  # Pages about all engines are asked once.
                     if not watched.ask(panel, query, engine=engine, host=host, workload="gateway"):
                         found.append(f"{page.title}: {panel.title}: {query.expr} ({engine})")
@@ -150,35 +129,28 @@ def empty(watched: Watched, page: Page) -> list[str]:
 
 
 @pytest.mark.parametrize("page", [p for p in pages() if p.uid not in QUIET_PAGES], ids=lambda page: page.uid)
-def test_every_panel_of_a_small_stack_shows_something(small: Watched, page: Page) -> None:
-    assert empty(small, page) == []
+def test_every_panel_shows_something(watched: Watched, page: Page) -> None:
+    assert empty(watched, page) == []
 
 
-@pytest.mark.parametrize("page", [p for p in pages() if p.uid not in QUIET_PAGES], ids=lambda page: page.uid)
-def test_every_panel_of_a_stack_with_all_engines_shows_something(every: Watched, page: Page) -> None:
-    assert empty(every, page) == []
-
-
-def test_pages_about_what_a_stack_has_not_are_empty_and_no_error(small: Watched) -> None:
+def test_pages_about_what_a_stack_has_not_are_empty_and_no_error(watched: Watched) -> None:
     for page in pages():
         for panel in page.panels:
             for query in panel.queries:
-                small.ask(panel, query, engine="nobody", host="nobody", workload="nobody")
+                watched.ask(panel, query, engine="nobody", host="nobody", workload="nobody")
 
 
-def test_prometheus_understands_every_query_of_every_runbook(small: Watched) -> None:
+def test_prometheus_understands_every_query_of_every_runbook(watched: Watched) -> None:
     asked = 0
     for path in RUNBOOKS.glob("*.md"):
         for query in re.findall(r"```promql\n(.*?)```", path.read_text(), flags=re.DOTALL):
-            small.prometheus(query)
+            watched.prometheus(query)
             asked += 1
     assert asked > 50
 
 
-@pytest.mark.parametrize("stack", ["small", "every"])
-def test_no_alert_is_on_its_way_on_a_stack_that_is_well(stack: str, request: pytest.FixtureRequest) -> None:
+def test_no_alert_is_on_its_way_on_a_stack_that_is_well(watched: Watched) -> None:
     """What was described is what runs: an alert about a difference would be pending at once."""
-    watched: Watched = request.getfixturevalue(stack)
     # Of this machine itself: how full its disk is, and whether anybody sets its clock.
     machine = {"Watchdog", "DiskNearlyFull", "DiskFillsSoon", "HostClockUnset", "HostMemoryLow", "HostClockWrong"}
     # A deployment is a start, and these machines are busy.
@@ -188,6 +160,6 @@ def test_no_alert_is_on_its_way_on_a_stack_that_is_well(stack: str, request: pyt
     assert "Watchdog" in named
 
 
-def test_prometheus_evaluates_every_alert(small: Watched) -> None:
+def test_prometheus_evaluates_every_alert(watched: Watched) -> None:
     for alert in alerts():
-        small.prometheus(alert.expr)
+        watched.prometheus(alert.expr)

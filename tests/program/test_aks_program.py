@@ -85,6 +85,12 @@ def test_control_69_every_resource_has_an_explicit_provider(declare: Declare) ->
             assert seen.options.provider is not None, f"{seen.name} would use a default provider"
 
 
+def test_no_resource_is_looked_for_under_the_names_of_older_versions(declare: Declare) -> None:
+    seen = [one for one in declare(None, workload("chat", gpus=1)).seen if one.type.startswith("azure-native:")]
+    assert len(seen) > 30
+    assert {one.name: one.options.aliases for one in seen if one.options.aliases} == {}
+
+
 def test_azures_own_changes_are_no_difference(declare: Declare) -> None:
     recorder = declare()
     assert options(recorder, "cloud-aks").ignore_changes == ["agentPoolProfiles"]

@@ -98,6 +98,7 @@ def test_pages_that_leave_the_machine_need_tls_and_an_address(tmp_path: Path) ->
     refused(tmp_path, {"grafana": {"bind": "0.0.0.0"}}, "TLS is required")
     tls = {"certificate": "grafana-certificate", "key": "grafana-key"}
     refused(tmp_path, {"grafana": {"bind": "0.0.0.0", "tls": tls}}, "set url")
+    refused(tmp_path, {"grafana": {"tls": tls, "url": "http://grafana.example.org"}}, "is not encrypted and tls is")
     own = {"bind": "0.0.0.0", "tls": tls, "url": "https://grafana.example.org"}
     settings = load_changed({"monitoring": {"target": "laptop", "grafana": own}}, tmp_path)
     assert settings.secret_names() == ["grafana-certificate", "grafana-key"]

@@ -38,8 +38,6 @@ class Vault:
 class Pulumi:
     """Writes down what it is asked to do; secrets are plain here."""
 
-    secrets_provider = "azurekeyvault://slm.vault.azure.net/keys/pulumi"
-
     def __init__(self, machine: Machine, done: list[str], secrets: dict[str, str]) -> None:
         self.machine, self.done, self.held = machine, done, secrets
 
@@ -64,6 +62,7 @@ class Pulumi:
 def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Machine, list[str], dict[str, str]]:
     """A machine, what Pulumi did there, and its secrets."""
     machine, done = Machine("prod", tmp_path), list[str]()
+    (tmp_path / "Pulumi.prod.yaml").write_text((PROJECT / "Pulumi.prod.yaml").read_text())
     secrets = {"gateway-certificate": "a certificate", "gateway-certificate-key": "its key"}
     monkeypatch.setattr(cluster, "Pulumi", lambda m: Pulumi(m, done, secrets))
     monkeypatch.setattr(cluster, "apply", lambda _pulumi, _console, *arguments: done.append(" ".join(arguments)))
@@ -126,6 +125,16 @@ def test_control_63_state_on_this_machine_alone_is_refused_before_anything_is_do
     machine, done, secrets = site
     secrets["backend"] = "file:///somewhere"
     with pytest.raises(UserError, match=r"state would lie on this machine alone.*\n.*\n.*azblob"):
+        cluster.up(machine, production(), quiet(), lambda _: Vault())
+    assert done == []
+
+
+def test_control_63_a_passphrase_is_refused_before_anything_is_done(
+    site: tuple[Machine, list[str], dict[str, str]],
+) -> None:
+    machine, done, _ = site
+    (machine.project / "Pulumi.prod.yaml").write_text("secretsprovider: passphrase\n")
+    with pytest.raises(UserError, match=r"secretsprovider passphrase.*\n.*\n.*azurekeyvault"):
         cluster.up(machine, production(), quiet(), lambda _: Vault())
     assert done == []
 

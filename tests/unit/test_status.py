@@ -92,6 +92,14 @@ def test_what_an_engine_tells_is_shown_and_a_quantile_of_no_requests_is_nothing(
     assert status_of(stack).engines[0].first_token_seconds is None
 
 
+def test_the_gateways_mean_of_no_requests_is_nothing() -> None:
+    stack = Stack()
+    stack.set("slm:first_byte_seconds:mean", 0)
+    status = status_of(stack)
+    assert status.engines[0].first_byte_seconds is None
+    assert "~" not in shown(status)
+
+
 def test_another_engines_figures_are_not_taken_for_its_own() -> None:
     stack = Stack()
     stack.set("slm:tokens_out:rate5m", 5, engine="other", kind="vllm", model="m")

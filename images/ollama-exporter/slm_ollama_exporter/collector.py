@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -63,7 +63,7 @@ def _remaining(moment: str) -> float | None:
     # Nanoseconds are more than Python reads; the zone stands behind them.
     zone = next((rest[i:] for i, sign in enumerate(rest) if sign in "Z+-"), "") if rest else ""
     ends = datetime.fromisoformat((whole + zone).replace("Z", "+00:00"))
-    return (ends - datetime.now(timezone.utc)).total_seconds()  # noqa: UP017 - Debian's Python is 3.11
+    return (ends - datetime.now(UTC)).total_seconds()
 
 
 def _of_each(name: str, text: str, models: list[_Loaded], field: str) -> GaugeMetricFamily:
