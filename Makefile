@@ -4,6 +4,7 @@ STACK ?= dev
 SET_UP := python3 tools/bootstrap.py
 OPS := python -m ops
 TEST_FAST := python -m pytest -m "unit or program" -n logical --maxprocesses 4 --dist worksteal tests/unit tests/program
+TEST_SLOW := python -m pytest -m "not (unit or program)" -n 2 --dist loadgroup --no-loadscope-reorder
 # These stacks run on this machine's own Docker engine.
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # A fleet's hosts get the images that are built here from this machine's engine.
@@ -95,11 +96,9 @@ rehearse: ## play STACK's whole life on this machine: AKS simulated, Kubernetes 
 	@$(SET_UP) --tools --rehearsal -- python -m rehearsal --stack $(STACK) $(if $(SHORT),--short)
 
 test: ## every test, with a real Docker engine and a real Kubernetes control plane
-	@# What runs containers and measures times has the machine for itself; a failure before does not hide what it says.
+	@# A failure of the first does not hide what the second says. Of its two processes one has the real models (tests/lanes.py).
 	@fast=0; $(SET_UP) -- $(TEST_FAST) || fast=$$?; \
-	edge=0; $(MAKE) --no-print-directory test-edge || edge=$$?; \
-	$(SET_UP) --tools --engine --rehearsal --node --monitoring -- python -m pytest -m "not (unit or program or edge)" \
-	&& exit $$((fast + edge))
+	$(SET_UP) --tools --engine --rehearsal --node --monitoring --edge -- $(TEST_SLOW) && exit $$fast
 
 test-fast: ## the tests that need neither Docker nor Pulumi's command line
 	@$(SET_UP) -- $(TEST_FAST)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from filelock import FileLock, Timeout
 from rich.console import Console
 
 from components.catalog import ImageRow, catalog
@@ -21,6 +22,7 @@ from ops.errors import UserError
 from ops.images_content import build_folder, content, further_folders, programs
 from ops.machine import PROJECT
 from tools import bootstrap
+from tools.places import cache_directory
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -57,6 +59,7 @@ class Builder:
     ) -> None:
         self.client, self.console, self.host, self.images = client, console, host, images
         self.rows = catalog().images if rows is None else rows
+        self._lock = FileLock(cache_directory() / "images.lock")
 
     def content(self, row: ImageRow) -> str:
         """64 hex characters that change with anything the image is built from, its parent included."""
@@ -85,7 +88,27 @@ class Builder:
         images_programs.ensure(name for row in rows for name in programs(self.images / build_folder(row)))
 
     def build(self, role: str, row: ImageRow) -> str:
-        """Build and give the image's id. Raises UserError."""
+        """Build and give the image's id. Raises UserError.
+
+        One build at a time for all commands of a person on this machine: the same one twice would be for nothing.
+        """
+        with self._alone():
+            return self.present(role, row) or self._build(role, row)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        cache_directory().mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock.acquire(blocking=False)
+        except Timeout:
+            self.console.print("  another command builds images on this machine: waiting for it")
+            self._lock.acquire()
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _build(self, role: str, row: ImageRow) -> str:
         base, tag = self._parent(row) or self._base(role), self.tag(role, row)
         with tempfile.TemporaryDirectory(prefix="slm-image-") as scratch:
             context = Path(scratch) / role

@@ -10,6 +10,7 @@ from contextlib import suppress
 import hypothesis
 import pytest
 
+from tests import lanes
 from tools.docker_engine import STARTED_VARIABLE
 
 # How long an example takes says something of the machine, and of what else it is doing, and nothing of the code.
@@ -31,6 +32,19 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     os.kill(int(started), signal.SIGTERM)
     with suppress(ChildProcessError):  # It was started by another process, which collects it.
         os.waitpid(int(started), 0)
+
+
+@pytest.hookimpl(tryfirst=True)  # Before xdist reads the marks.
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay together in one process, and begin with those that take the longest."""
+    groups = {
+        item: lanes.group(item.path, frozenset(getattr(item, "fixturenames", ())))
+        for item in items
+        if not (item.get_closest_marker("unit") or item.get_closest_marker("program"))
+    }
+    for item, name in groups.items():
+        item.add_marker(pytest.mark.xdist_group(name))
+    items.sort(key=lambda item: not lanes.first(groups.get(item, "")))
 
 
 def pytest_collection_finish() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import docker
 import pytest
+from filelock import FileLock
 
 from tests.docker.project import TEST_PREFIX, Project, remove_stacks
 from tests.docker.shared_weights import SharedWeights
@@ -19,17 +21,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def toolchain() -> Iterator[None]:
+def toolchain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """The project's own Pulumi first on PATH, as `make` puts it."""
     before = dict(os.environ)
     os.environ.update(toolchain_environment())
     # What an earlier run left when it was killed holds the names this one needs. Several runs at once must not remove
     # each other's.
     if not os.environ.get("SLM_TEST_KEEP_STACKS"):
-        remove_stacks(lambda stack: stack.startswith(TEST_PREFIX))
+        remove_of_earlier_runs(tmp_path_factory.getbasetemp())
     yield
     os.environ.clear()
     os.environ.update(before)
+
+
+def remove_of_earlier_runs(folder: Path) -> None:
+    """Remove every stack of tests, once: the other processes of this run wait, and have begun nothing yet."""
+    shared = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    removed = shared / "stacks-removed"
+    with FileLock(removed.with_suffix(".lock")):
+        if not removed.exists():
+            remove_stacks(lambda stack: stack.startswith(TEST_PREFIX))
+            removed.touch()
 
 
 @pytest.fixture(scope="session")
