@@ -4,9 +4,10 @@ import gc
 
 import pulumi
 
+from components import plan
 from components.program import connect, read_settings, told_in_words
 from components.secrets import ConfigSecrets
-from components.stack import EngineStack, ExternalStack, GatewayStack, MonitoringStack, WebUiStack
+from components.stack import EngineStack, ExternalStack, GatewayStack, MonitoringStack, WatchdogStack, WebUiStack
 
 # Nearly all that this program makes lives until it ends, seconds later. To look for garbage in it over and over took a
 # quarter of every preview, and found 5 MiB of 160.
@@ -24,6 +25,8 @@ with told_in_words():
     routes = [engine.route for engine in engines]
     gateway = GatewayStack("gateway", settings, routes, targets[settings.gateway.target], secrets)
     webui = WebUiStack("webui", settings, targets[settings.webui.target], secrets) if settings.webui else None
+    if dog := plan.watchdog(settings, targets[settings.gateway.target]):
+        WatchdogStack("watchdog", dog, targets[dog.target], secrets)
     monitoring = (
         MonitoringStack("monitoring", settings, targets[settings.monitoring.target], secrets)
         if settings.monitoring

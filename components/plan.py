@@ -18,7 +18,10 @@ from components.monitoring.settings import Monitoring
 from components.routes import route_of, route_outside
 from components.settings import Settings
 from components.settings.image_rules import SOME_IMAGE
+from components.targets.docker.container import Names as DockerNames
 from components.targets.placement import Caller, Exposure, Naming, Outside, Scale, Signal, Surroundings
+from components.targets.spec import Docker
+from components.watchdog import workload as watchdog_workload
 from components.webui.workload import NAME as WEBUI
 from components.webui.workload import workload as webui_workload
 from components.workload import Workload
@@ -120,6 +123,24 @@ def webui(settings: Settings) -> Planned:
     return Planned(page.target, workload, around)
 
 
+def has_watchdog(settings: Settings) -> bool:
+    """Whether anything starts what is unhealthy again on the gateway's target, other than a kubelet."""
+    spec = settings.targets[settings.gateway.target]
+    return isinstance(spec, Docker) and spec.patience > 0
+
+
+def watchdog(settings: Settings, naming: Naming) -> Planned | None:
+    """What starts an unhealthy engine or gateway of a Docker host again; None where nobody does, or the kubelet."""
+    own = settings.gateway
+    spec = settings.targets[own.target]
+    if not isinstance(spec, Docker) or not has_watchdog(settings):
+        return None
+    names = DockerNames(naming.stack, spec.name)
+    watched = [names.container(name) for name in (*settings.hosted, GATEWAY)]
+    workload = watchdog_workload(watched, spec.patience, settings.images["haproxy"])
+    return Planned(own.target, workload, Surroundings(circles=(), view="container-restarts"))
+
+
 def scrape_jobs(settings: Settings, naming: Naming) -> tuple[Job, ...]:
     """What Prometheus asks of a stack with monitoring."""
     scales = {name: scale_of(settings, name) for name in settings.hosted}
@@ -143,6 +164,8 @@ def services(settings: Settings, naming: Naming) -> Iterator[Planned]:
     yield gateway(settings, [route(settings, name, naming) for name in settings.engines], naming)
     if settings.webui:
         yield webui(settings)
+    if dog := watchdog(settings, naming):
+        yield dog
 
 
 def plan(settings: Settings, naming: Mapping[str, Naming]) -> Iterator[Planned]:

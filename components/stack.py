@@ -61,6 +61,15 @@ class WebUiStack(pulumi.ComponentResource):
         self.register_outputs({"endpoint": self.endpoint})
 
 
+class WatchdogStack(pulumi.ComponentResource):
+    """What starts a service of a Docker host again that is alive and does nothing."""
+
+    def __init__(self, name: str, planned: plan.Planned, target: Target, secrets: Secrets) -> None:
+        super().__init__("slm:watchdog:docker", name, None, None)
+        self.container = target.run(planned.workload, Placement(self, secrets, planned.around))
+        self.register_outputs({})
+
+
 class MonitoringStack(pulumi.ComponentResource):
     """What watches the stack: it asks every part for its figures, keeps what containers write, and raises alarms."""
 

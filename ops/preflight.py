@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from components.plan import monitoring_mib
+from components import watchdog
+from components.plan import has_watchdog, monitoring_mib
 from ops.errors import UserError
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def memory_limits(settings: Settings) -> list[tuple[str, int]]:
     limits = [(name, engine.memory_mib(settings.model_of(name))) for name, engine in settings.hosted.items()]
     limits.append(("gateway", settings.gateway.memory_mib))
     limits += [("webui", page.memory_mib)] if (page := settings.webui) else []
+    limits += [(watchdog.NAME, watchdog.MEMORY_MIB)] if has_watchdog(settings) else []
     return limits + ([("monitoring", monitoring_mib(settings))] if settings.monitoring else [])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from components import watchdog
 from components.catalog import catalog
 from components.engines.base import EngineBase
 from components.monitoring.parts import reserved_names
@@ -49,6 +50,8 @@ def _engines(settings: Settings) -> Iterator[Problem]:
             has = f"has {target.gpus}" if target.gpus else "has no GPU"
             fix = f"set gpus of the target, or gpus: {target.gpus} here"
             yield Problem(path_of((*here, "gpus")), f"wants {engine.gpus}, and target '{engine.target}' {has}", fix)
+        if name == watchdog.NAME:
+            yield Problem(path_of(here), "what starts engines again is called so already", "choose another name")
         if not isinstance(engine, EngineBase):
             continue
         for field, control, harm in engine.deviations:

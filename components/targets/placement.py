@@ -13,11 +13,13 @@ from components.workload import Workload
 if TYPE_CHECKING:
     import pulumi
 
-View = Literal["container-engine", "container-logs", "control-groups", "gpu-users", "own-kubelet", "kubelets"]
-"""What an agent of monitoring may see of the machine it runs on: the container engine's own interface, what containers
-wrote, what the kernel counts of them, which containers use its GPUs; on a cluster also its own node's kubelet, which it
-only leads to, and what kubelets say of containers. Each is an exception from the controls, listed by the target that
-grants it."""
+View = Literal[
+    "container-engine", "container-logs", "container-restarts", "control-groups", "gpu-users", "own-kubelet", "kubelets"
+]
+"""What an agent may see of the machine it runs on: the container engine's own interface, to ask it or to start a
+container again; what containers wrote; what the kernel counts of them; which containers use its GPUs. On a cluster also
+its own node's kubelet, which it only leads to, and what kubelets say of containers. Each is an exception from the
+controls, listed by the target that grants it."""
 
 Each = Literal["machine", "gpu-machine"]
 """Of which machines each one runs a copy."""

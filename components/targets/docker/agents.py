@@ -65,6 +65,20 @@ EXCEPTIONS = (
         _REVIEW,
     ),
     AgentException(
+        "container-restarts",
+        11,
+        "an unhealthy container is started again by nobody else, and who does so must tell the engine; a proxy in the"
+        " same container, which is on no network, passes that for the stack's own containers and nothing more",
+        _REVIEW,
+    ),
+    AgentException(
+        "container-restarts",
+        1,
+        "the socket belongs to the host's root and to a group that has another number on each host; it has no"
+        " capability, and who has the socket needs none",
+        _REVIEW,
+    ),
+    AgentException(
         "control-groups",
         11,
         "memory and processor time of other containers stand in the kernel's control groups only; mounted for reading"
@@ -77,6 +91,7 @@ EXCEPTIONS = (
 _PATHS = {
     "container-engine": (r"/.+\.sock",),
     "container-logs": (r"/.+/containers",),
+    "container-restarts": (r"/.+\.sock",),
     "control-groups": (r"/sys/fs/cgroup", r"/.+/image/overlay2/layerdb/mounts"),
 }
 """The host's paths of each view, wherever an engine keeps its files."""
@@ -96,7 +111,7 @@ def binds(view: View | None, spec: Docker) -> list[Bind]:
     """The host's paths that this view is made of."""
     root = spec.data_root
     match view:
-        case "container-engine":
+        case "container-engine" | "container-restarts":
             socket = (spec.host or "").removeprefix("unix://") if not spec.remote else ""
             return [Bind(socket or DEFAULT_SOCKET, DEFAULT_SOCKET)]
         case "container-logs":

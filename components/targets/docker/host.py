@@ -94,6 +94,8 @@ class DockerHost(pulumi.ComponentResource):
             f"{workload.name}-container",
             image=image,
             networks_advanced=networks,
+            # Without any network of the stack Docker would put it on its own, where everybody is (control 10).
+            network_mode=None if networks else "none",
             volumes=[
                 docker.ContainerVolumeArgs(volume_name=m.volume, container_path=m.path, read_only=m.read_only)
                 for m in mounts(workload, self.names)

@@ -12,6 +12,9 @@ from components.targets.spec.paths import FilePath
 from components.targets.spec.ssh import HostKey, Jump, parts, ssh_address
 from components.workload import AbsolutePath, Value
 
+PATIENCE_SECONDS = 300
+"""As long as a kubelet's liveness probe is given (components/targets/kubernetes/probes.py), for the same reason."""
+
 
 class Docker(Value):
     """A Docker engine: this machine's, or an edge host's over SSH.
@@ -22,6 +25,8 @@ class Docker(Value):
     there is no direct one. `gpu` (a row of the catalogue's
     gpus.toml), `memory_gib` and `disk_gib` describe the host, so that what cannot fit is refused before anything is
     deployed; without them, `up` looks at the host itself, and a GPU's memory is judged by nobody.
+    `restart_unhealthy_seconds` is how long an engine or the gateway may be unhealthy until it is started again; 0 is
+    for ever. Where nobody says, it is five minutes on another machine, and for ever on this one, where somebody sits.
     `data_root` is where this Docker engine keeps its files (`docker info`), which monitoring reads logs in.
     """
 
@@ -35,6 +40,9 @@ class Docker(Value):
     memory_gib: float | None = Field(None, gt=0, description="main memory of the host")
     disk_gib: float | None = Field(None, gt=0, description="disk space that weights may take")
     data_root: AbsolutePath = "/var/lib/docker"
+    restart_unhealthy_seconds: int | None = Field(
+        None, ge=0, le=86400, description="how long a service may be unhealthy until it is started again; 0: for ever"
+    )
 
     @field_validator("host")
     @classmethod
@@ -70,6 +78,12 @@ class Docker(Value):
     def remote(self) -> bool:
         """Whether the engine is on another machine."""
         return self.host is not None and self.host.startswith("ssh://")
+
+    @property
+    def patience(self) -> int:
+        """How long a service may be unhealthy until it is started again, in seconds; 0: for ever."""
+        own = self.restart_unhealthy_seconds
+        return own if own is not None else PATIENCE_SECONDS if self.remote else 0
 
     @property
     def where(self) -> str:

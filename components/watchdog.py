@@ -1,0 +1,71 @@
+"""Starts an engine again that is alive and does nothing: Docker itself leaves an unhealthy container as it is (pure).
+
+It is one container without any network. In it an HAProxy holds Docker's socket and lets two questions through: how a
+container of this stack is, and to start it again. Around that, a script asks every ten seconds. On a cluster the
+kubelet does the same by its liveness probe.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from components.monitoring.probe import bash_probe
+from components.workload import FILES_DIRECTORY, File, Image, Resources, Workload
+
+NAME = "watchdog"
+PORT = 2375
+SOCKET = "/var/run/docker.sock"
+"""Where a Docker target mounts the socket (components/targets/docker/agents.py)."""
+
+MEMORY_MIB = 48
+STOP_SECONDS = 10
+"""What is frozen ends by no signal that asks; after this it is killed."""
+
+_SCRIPT = Path(__file__).with_name("watchdog.sh")
+_CONFIGURATION = """\
+# Made by components/watchdog.py; changes made here by hand are lost.
+global
+    log stdout format raw local0 warning
+    maxconn 16
+
+defaults
+    mode http
+    log global
+    timeout connect 2s
+    timeout client 60s
+    timeout server 60s
+    timeout http-request 5s
+
+frontend questions
+    bind 127.0.0.1:{port}
+    acl look path_reg ^/(_ping|containers/({names})/json)$
+    acl again path_reg ^/containers/({names})/restart$
+    http-request deny deny_status 403 unless {{ method GET }} look or {{ method POST }} again
+    http-request deny deny_status 403 if {{ req.fhdr(upgrade) -m found }}
+    http-request set-query t={stop} if again
+    default_backend engine
+
+backend engine
+    server engine unix@{socket}
+"""
+
+
+def workload(containers: Sequence[str], patience: int, image: Image) -> Workload:
+    """The watchdog of these containers. `patience` is how long one may be unhealthy, in seconds.
+
+    Its image is the gateway's.
+    """
+    names = "|".join(re.escape(name) for name in containers)
+    proxy = _CONFIGURATION.format(names=names, port=PORT, socket=SOCKET, stop=STOP_SECONDS)
+    return Workload(
+        name=NAME,
+        image=image,
+        command=("bash", f"{FILES_DIRECTORY}/watchdog.sh"),
+        args=(str(PORT), str(patience), *containers),
+        files=(File(name="haproxy.cfg", content=proxy), File(name="watchdog.sh", content=_SCRIPT.read_text())),
+        port=PORT,
+        probe=bash_probe(PORT, "/_ping"),
+        resources=Resources(memory_mib=MEMORY_MIB, cpus=0.1, pids=32),
+    )
