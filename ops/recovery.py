@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import psutil
 from rich.console import Console
 
 from components.targets.docker.container import TRANSIENT
+from ops import health
 from ops.errors import UserError
 from ops.pulumi_cli import Pulumi
 
@@ -212,30 +212,8 @@ def _start_stopped(client: DockerClient, known: list[Known], console: Console) -
             container.unpause() if container.status == "paused" else container.start()
             started.append(container)
     for container in started:
-        if not wait_healthy(container):
+        if not health.wait_healthy(container, ask=True):
             # With the settings it was made with it cannot run; those of this deployment may replace it.
             console.print(
                 f"  {container.name} ends again and again (docker logs {container.name}): going on without it"
             )
-
-
-def wait_healthy(container: Container) -> bool:
-    """Wait as long as a deployment would; False for one that has ended by itself twice meanwhile.
-
-    Raises UserError when the container is neither healthy nor ends.
-    """
-    check = container.attrs["Config"]["Healthcheck"]
-    patience = (check["StartPeriod"] + check["Interval"] * check["Retries"]) / 1e9
-    end = time.monotonic() + patience
-    while container.attrs["State"].get("Health", {}).get("Status") != "healthy":
-        if time.monotonic() > end:
-            raise UserError(
-                f"{container.name} was started again and is not healthy after {patience:.0f} s",
-                harm="the stack does not serve",
-                fix=f"docker logs {container.name} says why; docker rm -f {container.name} and make up make it anew",
-            )
-        if container.attrs.get("RestartCount", 0) >= 2:
-            return False
-        time.sleep(0.2)
-        container.reload()
-    return True
