@@ -74,7 +74,7 @@ def config(machine: Machine) -> dict[str, Any]:
     return {name.removeprefix("slm:"): value for name, value in (machine.config().get("config") or {}).items()}
 
 
-def test_a_key_that_is_made_has_a_date_and_no_other_gets_one(tmp_path: Path) -> None:
+def test_control_43_a_key_that_is_made_has_a_date_and_no_other_gets_one(tmp_path: Path) -> None:
     vault: Any = Vault(tmp_path / "new")
     keys.ensure(vault)
     [(name, age)] = aged(vault.machine).items()
