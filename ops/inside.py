@@ -76,8 +76,9 @@ class Wget:
         return answer
 
     def _unreachable(self, why: str, kind: type[Unreachable] = Unreachable) -> Unreachable:
+        does = "refuses this" if kind is Refused else "does not answer"
         return kind(
-            f"monitoring of stack '{self._stack}' does not answer: {why}",
+            f"monitoring of stack '{self._stack}' {does}: {why}",
             harm="nothing is known of how the stack is",
             fix=f"make up STACK={self._stack} brings it; just after that it takes a minute until there are figures",
         )
