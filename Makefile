@@ -4,7 +4,7 @@ STACK ?= dev
 SET_UP := python3 tools/bootstrap.py
 OPS := python -m ops
 TEST_FAST := python -m pytest -m "unit or program" -n logical --maxprocesses 4 --dist worksteal tests/unit tests/program
-TEST_SLOW := python -m pytest -m "not (unit or program)" -n 2 --dist loadgroup --no-loadscope-reorder
+TEST_SLOW := python -m pytest -m "not (unit or program)" -n 2 --dist loadscope --no-loadscope-reorder
 # These stacks run on this machine's own Docker engine.
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # A fleet's hosts get the images that are built here from this machine's engine.

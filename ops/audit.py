@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 FILE = "audit.jsonl"
-"""Below `.slm`, for all stacks together; no `make down` touches it."""
+"""Below `.slm`, for all stacks together; no `make down` touches it. audit_shipping.py hands it to their log stores."""
 
 
 @contextmanager
@@ -38,7 +38,12 @@ def noted(file: Path, stack: str, doing: str) -> Iterator[None]:
 
 
 def _write(file: Path, entry: dict[str, object]) -> None:
-    line = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "who": _who(), "process": os.getpid(), **entry}
+    line = {
+        "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
+        "who": _who(),
+        "process": os.getpid(),
+        **entry,
+    }
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as out:

@@ -117,11 +117,11 @@ def rotate(
     """Add a key, give every gateway the time to read it, and retire the others. Raises UserError."""
     both = keys.with_another(dict(old))
     newest = list(both)[-1]
-    for held, said in (
-        (both, f"{newest} opens beside {', '.join(old)}"),
-        ({newest: both[newest]}, f"only {newest} opens"),
+    for held, new, said in (
+        (both, newest, f"{newest} opens beside {', '.join(old)}"),
+        ({newest: both[newest]}, None, f"only {newest} opens"),
     ):
-        keys.save(pulumi, held)
+        keys.save(pulumi, held, new=new)
         if name := vault.vault_of(settings):
             fill(pulumi, settings, open_vault(name), console)
         else:
@@ -129,6 +129,8 @@ def rotate(
         console.print(f"  waiting {READ_AGAIN} s: so long a pod may take to see a changed file")
         wait(READ_AGAIN)
         console.print(f"  {said}; make key STACK={pulumi.machine.stack} shows the newest")
+    if settings.monitoring and vault.vault_of(settings):
+        console.print(f"  make up STACK={pulumi.machine.stack} tells monitoring of the new key's age")
 
 
 def down(machine: Machine, settings: Settings, console: Console, typed: Callable[[], str] = sys.stdin.readline) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from components.monitoring import prometheus
@@ -34,6 +35,10 @@ class Unreachable(UserError):
     """Monitoring does not answer now; it may later."""
 
 
+class Refused(Unreachable):
+    """A part refuses what it was given (HTTP 400), and would refuse it again."""
+
+
 class Inside(Protocol):
     """A place in a stack from which its parts are reached by their names. Both raise Unreachable."""
 
@@ -47,8 +52,9 @@ class Inside(Protocol):
 class Wget:
     """Asks by a program of Prometheus's own image: its probe uses wget as well. Prometheus meets every other part."""
 
-    def __init__(self, prometheus: Runs, stack: str) -> None:
-        self._prometheus, self._stack = prometheus, stack
+    def __init__(self, prometheus: Runs, stack: str, seconds: int = SECONDS) -> None:
+        """`seconds` is how long one question may take."""
+        self._prometheus, self._stack, self._seconds = prometheus, stack, seconds
 
     def get(self, url: str) -> str:
         return next((answer for _ in range(TRIES) if (answer := self._wget(url))), "")
@@ -58,18 +64,21 @@ class Wget:
 
     def _wget(self, *words: str) -> str:
         try:
-            command = ["wget", "-q", "-T", str(SECONDS), "-O", "-", *words]
-            code, answer, said = self._prometheus.run(command, SECONDS + 10)
+            command = ["wget", "-q", "-T", str(self._seconds), "-O", "-", *words]
+            code, answer, said = self._prometheus.run(command, self._seconds + 10)
         except NoAnswer as why:
             raise self._unreachable(str(why)) from None
         if code != 0:
             what = said.strip().rpartition("\n")[2] or f"exit code {code}"
-            raise self._unreachable(f"{words[-1].partition('?')[0]} is not to be had in Prometheus's container: {what}")
+            refused = re.search(r"HTTP/\S+ 400\b", what)
+            place = f"{words[-1].partition('?')[0]} is not to be had in Prometheus's container"
+            raise self._unreachable(f"{place}: {what}", Refused if refused else Unreachable)
         return answer
 
-    def _unreachable(self, why: str) -> Unreachable:
-        return Unreachable(
-            f"monitoring of stack '{self._stack}' does not answer: {why}",
+    def _unreachable(self, why: str, kind: type[Unreachable] = Unreachable) -> Unreachable:
+        does = "refuses this" if kind is Refused else "does not answer"
+        return kind(
+            f"monitoring of stack '{self._stack}' {does}: {why}",
             harm="nothing is known of how the stack is",
             fix=f"make up STACK={self._stack} brings it; just after that it takes a minute until there are figures",
         )
@@ -103,8 +112,11 @@ class PrometheusContainer:
         return done.exit_code, answer, said
 
 
-def of(settings: Settings, stack: str) -> Inside:
-    """The way into the stack's monitoring. Raises UserError for a stack without, and where there is no way."""
+def of(settings: Settings, stack: str, seconds: int = SECONDS) -> Inside:
+    """The way into the stack's monitoring; `seconds` is how long one question may take.
+
+    Raises UserError for a stack without, and where there is no way.
+    """
     if settings.monitoring is None:
         raise UserError(
             f"stack '{stack}' has no monitoring, so nobody knows how it is",
@@ -113,9 +125,9 @@ def of(settings: Settings, stack: str) -> Inside:
         )
     target = settings.targets[settings.monitoring.target]
     if isinstance(target, Docker):
-        return Wget(PrometheusContainer(docker_client.of(settings), stack), stack)
+        return Wget(PrometheusContainer(docker_client.of(settings), stack), stack, seconds)
     if isinstance(target, Kubernetes):
-        return Wget(PrometheusPod(target, stack), stack)
+        return Wget(PrometheusPod(target, stack), stack, seconds)
     raise UserError(
         f"monitoring on target '{settings.monitoring.target}' ({target.kind}) cannot be asked from here yet",
         harm="this command knows the way into a Docker engine, and into a cluster by a kubeconfig file",

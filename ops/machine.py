@@ -95,13 +95,20 @@ class Machine:
 
     @contextmanager
     def lock(self, doing: str) -> Iterator[None]:
-        """Only one of us changes a stack at a time, and it is written down who. Raises UserError naming who does."""
+        """Only one of us changes a stack at a time, and it is written down who, here and in the stack's log store.
+
+        Raises UserError naming who does.
+        """
+        # It needs the settings and the ways into a stack, whose modules need this one.
+        from ops.audit_shipping import sent_afterwards
+
         holder = self.directory / "lock.txt"
         lock = FileLock(self.directory / "lock", timeout=0)
         try:
             with lock:
                 holder.write_text(f"'{doing}' of process {os.getpid()}")
-                with audit.noted(self.project / STATE_DIRECTORY / audit.FILE, self.stack, doing):
+                noted = audit.noted(self.project / STATE_DIRECTORY / audit.FILE, self.stack, doing)
+                with sent_afterwards(self), noted:
                     yield
         except Timeout:
             raise UserError(

@@ -74,11 +74,11 @@ class Prometheus:
 
     def query_range(self, expression: str, start: float, end: float, step: int) -> list[Line]:
         """The result of a query at every `step` seconds from `start` to `end` (seconds since 1970)."""
-        found = self._data("query_range", query=expression, start=start, end=end, step=step)["result"]
-        return [
-            Line(labels=entry["metric"], points=tuple((float(at), float(value)) for at, value in entry["values"]))
-            for entry in found
-        ]
+        return self._lines("query_range", query=expression, start=start, end=end, step=step)
+
+    def samples(self, selector: str) -> list[Line]:
+        """What a range of a series (`name[1m]`) has, each sample with its own time."""
+        return self._lines("query", query=selector)
 
     def alerts(self) -> list[Alert]:
         """Alerts that fire, and those about to."""
@@ -102,6 +102,12 @@ class Prometheus:
                 error=entry["lastError"],
             )
             for entry in self._data("targets", state="active")["activeTargets"]
+        ]
+
+    def _lines(self, what: str, **parameters: object) -> list[Line]:
+        return [
+            Line(labels=entry["metric"], points=tuple((float(at), float(value)) for at, value in entry["values"]))
+            for entry in self._data(what, **parameters)["result"]
         ]
 
     def _data(self, what: str, **parameters: object) -> dict[str, Any]:

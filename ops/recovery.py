@@ -19,7 +19,7 @@ import psutil
 from rich.console import Console
 
 from components.targets.docker.container import TRANSIENT
-from ops import unfinished_files
+from ops import health, unfinished_files
 from ops.errors import UserError
 from ops.pulumi_cli import Pulumi
 
@@ -71,7 +71,7 @@ def repair(client: DockerClient, stack: str, known: list[Known], console: Consol
     names = [item.name for item in known if item.kind == "containers"]
     for container in unfinished_files.mend(client, names, console):
         container.reload()
-        wait_healthy(container)
+        health.wait_healthy(container, ask=True)
     if missing := _missing(client, stack, known):
         console.print(f"  removed by hand: {', '.join(missing)}; made again")
         return ["--refresh"]
@@ -221,7 +221,7 @@ def _start_stopped(client: DockerClient, known: list[Known], console: Console) -
             container.unpause() if container.status == "paused" else container.start()
             started.append(container)
     for container in started:
-        if not wait_healthy(container):
+        if not health.wait_healthy(container, ask=True):
             # With the settings it was made with it cannot run; those of this deployment may replace it.
             console.print(
                 f"  {container.name} ends again and again (docker logs {container.name}): going on without it"
@@ -239,25 +239,3 @@ def _once_started(containers: list[Container]) -> list[Container]:
         for container in containers:
             container.reload()
     return containers
-
-
-def wait_healthy(container: Container) -> bool:
-    """Wait as long as a deployment would; False for one that has ended by itself twice meanwhile.
-
-    Raises UserError when the container is neither healthy nor ends.
-    """
-    check = container.attrs["Config"]["Healthcheck"]
-    patience = (check["StartPeriod"] + check["Interval"] * check["Retries"]) / 1e9
-    end = time.monotonic() + patience
-    while container.attrs["State"].get("Health", {}).get("Status") != "healthy":
-        if time.monotonic() > end:
-            raise UserError(
-                f"{container.name} was started again and is not healthy after {patience:.0f} s",
-                harm="the stack does not serve",
-                fix=f"docker logs {container.name} says why; docker rm -f {container.name} and make up make it anew",
-            )
-        if container.attrs.get("RestartCount", 0) >= 2:
-            return False
-        time.sleep(0.2)
-        container.reload()
-    return True

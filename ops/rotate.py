@@ -21,9 +21,12 @@ from ops.smoke import ask
 def show(stack: str) -> None:
     """Print the current key when standard output is a terminal; refuse otherwise, so it lands in no log."""
     only_on_a_terminal("key", "apiKeys", stack)
-    held = keys.load(Pulumi(Machine(stack)))
+    machine = Machine(stack)
+    held = keys.load(Pulumi(machine))
     if not held:
         raise UserError(f"stack '{stack}' has no key yet", fix=f"make up STACK={stack} makes one")
+    # Beside the key and not with it: whoever copies the line of the key gets the key alone.
+    print(keys.told(machine, list(held)[-1]), file=sys.stderr)
     print(keys.current(held))
 
 
@@ -57,11 +60,11 @@ def rotate(stack: str, console: Console) -> None:
             return
         recovery.recover(pulumi, docker_client.of(settings), console)
         both = keys.with_another(old)
-        keys.save(pulumi, both)
+        newest = list(both)[-1]
+        keys.save(pulumi, both, new=newest)
         apply(pulumi, console, "up", "--skip-preview")
         answers(settings, machine, keys.current(both))
-        console.print(f"  {list(both)[-1]} works beside {', '.join(old)}")
-        newest = list(both)[-1]
+        console.print(f"  {newest} works beside {', '.join(old)}")
         keys.save(pulumi, {newest: both[newest]})
         apply(pulumi, console, "up", "--skip-preview")
         answers(settings, machine, both[newest])

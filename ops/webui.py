@@ -14,7 +14,7 @@ from components.webui.workload import SECRETS
 from ops import docker_client, recovery
 from ops.deployment import apply
 from ops.errors import UserError
-from ops.keys import new_key
+from ops.keys import new_key, note_page
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 from ops.rotate import only_on_a_terminal, refused
@@ -47,6 +47,9 @@ def ensure_secrets(pulumi: Pulumi) -> dict[str, str]:
     if not (held := load_secrets(pulumi)):
         held = {KEY: new_key(), PASSWORD: new_password(), SECRET_KEY: secrets.token_urlsafe(48)}
         save_secrets(pulumi, held)
+        note_page(pulumi.machine, new=True)
+    else:
+        note_page(pulumi.machine, new=False)
     return held
 
 
@@ -91,6 +94,7 @@ def rotate_key(stack: str, console: Console) -> None:
             raise UserError(f"stack '{stack}' has no web page yet", fix=f"make up STACK={stack} makes it")
         recovery.recover(pulumi, docker_client.of(settings), console)
         save_secrets(pulumi, {**held, KEY: new_key()})
+        note_page(machine, new=True)
         apply(pulumi, console, "up", "--skip-preview")
         refused(settings, machine, held[KEY])
         console.print("  the page has a new key; the old one is refused")

@@ -19,7 +19,7 @@ from components.targets.docker.daemon import Daemon, JobFailed
 from components.webui import WebUi, archive
 from components.webui.workload import NAME, data_volume
 from components.workload import FILES_DIRECTORY, RUN_AS, File, Resources, Scratch, Workload
-from ops import docker_client, recovery, webui
+from ops import docker_client, health, webui
 from ops.errors import UserError
 from ops.machine import STATE_DIRECTORY, Machine
 
@@ -66,7 +66,7 @@ def restore(stack: str, file: Path | None, console: Console) -> None:
         finally:
             container.start()
         container.reload()
-        if not recovery.wait_healthy(container):
+        if not health.wait_healthy(container, ask=True):
             raise UserError(
                 f"{container.name} ends again and again with the restored data",
                 harm="the page does not run",

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 from contextlib import suppress
+from typing import Any
 
 import hypothesis
 import pytest
@@ -34,17 +35,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         os.waitpid(int(started), 0)
 
 
-@pytest.hookimpl(tryfirst=True)  # Before xdist reads the marks.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together in one process, and begin with those that take the longest."""
-    groups = {
-        item: lanes.group(item.path, frozenset(getattr(item, "fixturenames", ())))
-        for item in items
-        if not (item.get_closest_marker("unit") or item.get_closest_marker("program"))
-    }
-    for item, name in groups.items():
-        item.add_marker(pytest.mark.xdist_group(name))
-    items.sort(key=lambda item: not lanes.first(groups.get(item, "")))
+    """Begin with the group that takes the longest."""
+    items.sort(key=lambda item: lanes.group(item.nodeid) != lanes.MODELS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> lanes.Lanes | None:
+    """Whole groups for whom `make test` starts; None leaves everybody else what they chose."""
+    return lanes.Lanes(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 def pytest_collection_finish() -> None:

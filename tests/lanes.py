@@ -9,24 +9,44 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
+from xdist.scheduler import LoadScopeScheduling
+
 MODELS = "models"
 WITH_WEIGHTS = frozenset({"engines", "live", "shared_weights"})
-"""Fixtures that serve real weights."""
+"""Fixtures that serve real weights. Only files named below may use them."""
 
-COMPUTE = frozenset({"test_convert_container", "test_engine_ollama_container", "test_engine_vllm_command_line"})
-"""Files that do so with fixtures of their own, or start what the others start."""
+COMPUTE = frozenset(
+    {
+        "test_conformance",
+        "test_convert_container",
+        "test_engine_llamacpp_container",
+        "test_engine_ollama_container",
+        "test_engine_onnx_container",
+        "test_engine_vllm_command_line",
+        "test_engine_vllm_container",
+        "test_engines_together",
+        "test_monitoring_queries",
+        # It lets a program be killed for want of memory: the others' monitoring would take that for one of theirs.
+        "test_smoke_sandbox",
+        "test_stack",
+    }
+)
+"""Files that compute with real weights, or start what the others start."""
 
 SHARED = frozenset({"edge", "kubernetes", "rehearsal"})
 """Layers that bring up one thing for all their files."""
 
 
-def group(path: PurePath, fixtures: frozenset[str]) -> str:
-    """The group of a test in the file `path` that uses these fixtures."""
-    if fixtures & WITH_WEIGHTS or path.stem in COMPUTE:
+def group(test: str) -> str:
+    """The group of a test by its node id, `tests/layer/file.py::name`."""
+    path = PurePath(test.partition("::")[0])
+    if path.stem in COMPUTE:
         return MODELS
     return path.parent.name if path.parent.name in SHARED else path.stem
 
 
-def first(name: str) -> bool:
-    """Whether a group is to begin at once: it takes the longest."""
-    return name == MODELS
+class Lanes(LoadScopeScheduling):
+    """Hands a whole group to the next process that is free. (xdist's own marks for groups are lost on pytest 9.2.)"""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)

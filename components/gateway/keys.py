@@ -1,15 +1,38 @@
-"""API keys as the gateway reads them: digests, never the keys."""
+"""API keys as the gateway reads them, digests and never the keys; and how old they are."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, StringConstraints
+
+from components.workload import Value
 
 MIN_KEY_BYTES = 32
+UNKNOWN: Literal["unknown"] = "unknown"
 
 _ID = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 _KEY = re.compile(r"^[A-Za-z0-9._~+/=-]+$")
+
+
+def _moment(value: Any) -> Any:
+    if value == UNKNOWN or isinstance(value, datetime):
+        return value
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (TypeError, ValueError):
+        raise ValueError(f"not a time — write it as 2026-12-31T12:00:00+00:00, or {UNKNOWN}") from None
+
+
+class DatedKey(Value):
+    """When the API key of an id was made, or that nobody wrote it down; never the key."""
+
+    id: Annotated[str, StringConstraints(pattern=_ID.pattern)]
+    made: Annotated[datetime | Literal["unknown"], BeforeValidator(_moment)]
 
 
 def key_map(keys: Mapping[str, str]) -> str:

@@ -79,6 +79,8 @@ def configuration(kept: Retention) -> str:
         },
         "limits_config": {
             "retention_period": f"{kept.logs_days * 24}h",
+            # What would be kept is taken, also when it comes late; by itself it refuses what is older than a week.
+            "reject_old_samples_max_age": f"{kept.logs_days * 24}h",
             "ingestion_rate_mb": rate,
             "ingestion_burst_size_mb": BURST_MIB,
             "per_stream_rate_limit": f"{BURST_MIB}MB",

@@ -73,6 +73,7 @@ class Monitoring(Value):
     `kind: azure-managed` is for AKS: Azure keeps figures and alerts, shows them in its Grafana unless that is null, and
     writes of alerts to `emails`; logs go where the cluster's own go. Of the stack only what calls the gateway runs, and
     what asks engines without figures of their own.
+    An API key that is older than `key_max_age_days` is an alert.
     """
 
     kind: Literal["prometheus", "azure-managed"] = "prometheus"
@@ -82,6 +83,7 @@ class Monitoring(Value):
     retention: Retention = Retention()
     logs: Logs = Logs()
     objectives: Objectives = Objectives()
+    key_max_age_days: Days = 90
     receivers: dict[Name, Receiver] = Field(default_factory=dict)
     grafana: Grafana | None = Grafana()
     prometheus_mib: int = Field(512, ge=256)

@@ -11,6 +11,7 @@ from components.catalog import catalog
 from components.engines import Engine, External, HostedEngine
 from components.engines.base import EngineBase
 from components.gateway import Gateway
+from components.gateway.keys import DatedKey
 from components.models import Model, ModelName, Site
 from components.monitoring.roles import optional_roles, required_roles
 from components.monitoring.settings import Monitoring
@@ -104,9 +105,9 @@ class Settings(Value):
     stack's own laid over them; `images` the image of each role as far as known: recorded by `up` on this machine, set
     by the stack, or pinned in the catalogue. `served` records which source each model's weights came from, `site`
     what this site's way to the outside needs, `left_out` the optional parts (by the role of their
-    image) that this machine could not get. `model`, when set, has replaced the first engine's model. `prices`, in US
-    dollars an hour of one node, go before those of the catalogue. `fleet` lists hosts that get all this, each as a
-    stack of its own, whose settings have no fleet.
+    image) that this machine could not get, `keys_made` when each API key was made. `model`, when set, has replaced the
+    first engine's model. `prices`, in US dollars an hour of one node, go before those of the catalogue. `fleet` lists
+    hosts that get all this, each as a stack of its own, whose settings have no fleet.
     """
 
     version: int = Field(SCHEMA_VERSION, ge=1)
@@ -123,6 +124,7 @@ class Settings(Value):
     site: Site = Site()
     served: dict[ModelName, str] = Field(default_factory=dict)
     left_out: tuple[Name, ...] = ()
+    keys_made: tuple[DatedKey, ...] = ()
     model: ModelName | None = None
     fleet: Fleet | None = None
 

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 from components.targets.docker.container import Mount, Names
 from components.targets.docker.daemon import Daemon, JobFailed
 from components.workload import FILES_DIRECTORY, RUN_AS, File, Resources, Workload
-from ops import recovery
+from ops import health
 from ops.errors import UserError
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Volumes:
                 container.start()
         if ran:
             container.reload()
-            recovery.wait_healthy(container)
+            health.wait_healthy(container, ask=True)
 
     def content(self, container: Container, path: str) -> Iterator[bytes]:
         """All that is in the volume at `path`, as an archive that begins in the volume's own root."""

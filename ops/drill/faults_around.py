@@ -153,7 +153,10 @@ class _SwitchesOver(io.StringIO):
 @contextmanager
 def key_rotated(scene: Scene) -> Iterator[None]:
     """`make rotate-key`, while somebody asks all the time."""
+    # It deploys rules that tell the new key's age, which must not be put back to those of before.
+    scene.files.restore()
     rotate.rotate(scene.machine.stack, Console(file=_SwitchesOver(scene), width=200))
+    scene.files.hasten()
     yield
 
 

@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from components.monitoring import prometheus
 from components.targets.docker.container import Names
 from components.workload import FILES_DIRECTORY, RUN_AS
+from ops.drill import faster
 from ops.errors import UserError
 from ops.inside import Inside, Unreachable
 from ops.machine import write_private
@@ -59,6 +60,16 @@ class PrometheusFiles:
         if not self._kept.exists():
             write_private(self._kept, json.dumps(self.read()))
         self._put(files)
+
+    def hasten(self) -> None:
+        """Give rules and scrapes shorter times. Raises UserError as `write` does."""
+        files = self.originals()
+        self.write(
+            {
+                "prometheus.yml": faster.scrapes(files["prometheus.yml"]),
+                **{name: faster.rules(text) for name, text in files.items() if name != "prometheus.yml"},
+            }
+        )
 
     def restore(self) -> None:
         """Put back what the deployment wrote; nothing to do when nothing was changed."""

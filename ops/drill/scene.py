@@ -13,7 +13,7 @@ from components.monitoring import loki
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names, job_arguments
 from components.workload import RUN_AS, Resources, Scratch, Workload
-from ops import docker_client, inside, keys, recovery
+from ops import docker_client, health, inside, keys
 from ops.drill.prometheus_files import PrometheusFiles
 from ops.errors import UserError
 from ops.inside import Unreachable
@@ -138,7 +138,7 @@ class Scene:
 
     def wait_healthy(self, workload: str) -> None:
         """Wait as long as a deployment would. Raises UserError."""
-        recovery.wait_healthy(self.container(workload))
+        health.wait_healthy(self.container(workload))
 
     def lines(self, selector: str, since: float) -> list[str]:
         """Lines in the log store. Raises Unreachable."""

@@ -15,7 +15,7 @@ from components.settings.stack_file import host_of
 from ops import inside
 from ops.machine import Machine
 from ops.prometheus import Prometheus
-from ops.status.state import FIGURES, Status, cost_query, state
+from ops.status.state import FIGURES, Status, asked_query, cost_query, state
 from ops.status.table import rendered
 
 EVERY = 5
@@ -54,12 +54,17 @@ def look(settings: Settings, prometheus: Prometheus) -> Status:
     """The status now. Raises ops.inside.Unreachable."""
     own = settings.monitoring
     days = own.retention.metrics_days if own else 1
+    # One that was not asked for so long has no age that says anything.
+    since = max(60, 3 * own.scrape_seconds) if own else 60
+    ollama = any(engine.kind == "ollama" for engine in settings.hosted.values())
     return state(
         described(settings),
         prometheus.query(FIGURES),
         prometheus.query(cost_query(days)),
         prometheus.alerts(),
         prometheus.targets(),
+        prometheus.samples(asked_query(since)) if ollama else (),
+        time.time(),
     )
 
 

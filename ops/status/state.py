@@ -9,7 +9,8 @@ from pydantic import computed_field
 
 from components.monitoring.alertmanager import WATCHDOG
 from components.workload import Value
-from ops.prometheus import Alert, Sample, Target
+from ops.prometheus import Alert, Line, Sample, Target
+from ops.status.keys import KEY_SERIES, Key, keys_in
 
 FIRST_BYTE = "first_byte_seconds"
 
@@ -29,7 +30,7 @@ ENGINE_SERIES = {
 }
 """Recorded series of each engine, and the field of `Engine` that has its value."""
 
-OTHER_SERIES = ("slm:job_described", "node_filesystem_avail_bytes", "node_filesystem_size_bytes")
+OTHER_SERIES = ("slm:job_described", "node_filesystem_avail_bytes", "node_filesystem_size_bytes", *KEY_SERIES)
 
 FIGURES = f'{{__name__=~"{"|".join([*ENGINE_SERIES, *OTHER_SERIES])}"}}'
 """The one query that has them all."""
@@ -40,11 +41,21 @@ def cost_query(days: int) -> str:
     return f"sum by (engine) (sum_over_time(slm:usd_per_hour[{days}d:5m])) / 12"
 
 
+def asked_query(seconds: int) -> str:
+    """What Ollama's exporter said each time it was asked in the last `seconds`, of which the newest counts.
+
+    A recorded series would not do: it does not tell of when its figures are.
+    """
+    return f'slm_ollama_models_loaded{{job="ollama"}}[{seconds}s]'
+
+
 class Engine(Value):
     """One engine. None is what nobody knows: an engine of its kind does not tell, or there are no figures yet.
 
-    Of several copies, memory is the fullest one's. `usd` is the cost so far, in US dollars. `first_byte_seconds` is the
-    gateway's mean, which every kind has; `first_token_seconds` is the 95th percentile, which some measure.
+    Of several copies, memory is the fullest one's. `models_asked` is how many seconds ago Ollama was asked for what it
+    holds in memory: right after a deployment that was before the first request. `usd` is the cost so far, in US
+    dollars. `first_byte_seconds` is the gateway's mean, which every kind has; `first_token_seconds` is the 95th
+    percentile, which some measure.
     """
 
     name: str
@@ -54,6 +65,7 @@ class Engine(Value):
     copies_up: float | None = None
     copies_described: float | None = None
     models_loaded: float | None = None
+    models_asked: float | None = None
     tokens_per_second: float | None = None
     first_token_seconds: float | None = None
     first_byte_seconds: float | None = None
@@ -98,6 +110,7 @@ class Status(Value):
     down: tuple[Target, ...]
     missing_jobs: tuple[str, ...]
     disks: tuple[Disk, ...]
+    keys: tuple[Key, ...] = ()
     watched: bool
 
     @computed_field  # type: ignore[prop-decorator]
@@ -125,18 +138,27 @@ def state(
     costs: Iterable[Sample],
     alerts: Iterable[Alert],
     targets: Iterable[Target],
+    asked_before: Iterable[Line] = (),
+    now: float = 0,
 ) -> Status:
-    """The status. `described` are kind and model of each engine of the stack file by name, `costs` are of `cost_query`.
+    """The status. `described` are kind and model of each engine of the stack file by name, `costs` are of `cost_query`,
+    `asked_before` of `asked_query` until `now` (seconds since 1970).
 
     A target that was never asked yet is neither up nor down.
     """
-    samples, asked = list(figures), list(targets)
+    samples, asked, before = list(figures), list(targets), list(asked_before)
     dollars = {sample.labels.get("engine", ""): sample.value for sample in costs}
     firing = [alert for alert in alerts if alert.state == "firing"]
     order = ("critical", "warning", "info")
     return Status(
         engines=tuple(
-            Engine(name=name, kind=kind, model=model, usd=dollars.get(name), **_values(name, samples))
+            Engine(
+                name=name,
+                kind=kind,
+                model=model,
+                usd=dollars.get(name),
+                **_values(name, samples) | _held(name, before, now),
+            )
             for name, (kind, model) in described.items()
         ),
         alerts=tuple(
@@ -148,6 +170,7 @@ def state(
         down=tuple(target for target in asked if target.health == "down"),
         missing_jobs=tuple(sorted(_labels("slm:job_described", "job", samples) - {target.job for target in asked})),
         disks=tuple(_disks(samples)),
+        keys=tuple(keys_in(samples)),
         watched=any(alert.name == WATCHDOG for alert in firing),
     )
 
@@ -164,6 +187,14 @@ def _values(engine: str, samples: Iterable[Sample]) -> dict[str, float]:
     if not found.get(FIRST_BYTE):
         found.pop(FIRST_BYTE, None)
     return found
+
+
+def _held(engine: str, before: Iterable[Line], now: float) -> dict[str, float]:
+    """Models in memory of an Ollama's copies when each was asked last, and how long ago that is of the oldest."""
+    last = [line.points[-1] for line in before if line.labels.get("engine") == engine and line.points]
+    if not last:
+        return {}
+    return {"models_loaded": sum(value for _, value in last), "models_asked": max(0.0, now - min(at for at, _ in last))}
 
 
 def _labels(name: str, label: str, samples: Iterable[Sample]) -> set[str]:

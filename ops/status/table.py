@@ -36,6 +36,9 @@ def _parts(status: Status, stack: str, at: str) -> Iterator[RenderableType]:
         yield from _alert(alert)
     for disk in status.disks:
         yield f"  disk      {_disk(disk)}"
+    if status.keys:
+        told = (f"[yellow]{escape(key.told)}[/yellow]" if key.old else escape(key.told) for key in status.keys)
+        yield f"  keys      {', '.join(told)}"
     if status.problems:
         yield f"\n[bold red]broken: {len(status.problems)}[/bold red]"
         yield from (f"  {escape(problem)}" for problem in status.problems)
@@ -85,8 +88,10 @@ def _state(engine: Engine) -> str:
         return "[red]no model in memory[/red]"
     if engine.copies_up is not None and engine.copies_described and engine.copies_up < engine.copies_described:
         return f"[yellow]up, {engine.copies_up:.0f} of {engine.copies_described:.0f} copies[/yellow]"
-    ready = "idle, model not in memory" if engine.models_loaded == 0 else "ready"
-    return f"[green]up[/green], {ready}"
+    if engine.models_loaded != 0:
+        return "[green]up[/green], ready"
+    when = "" if engine.models_asked is None else f" {engine.models_asked:.0f} s ago"
+    return f"[green]up[/green], idle, model not in memory{when}"
 
 
 def _first_token(engine: Engine) -> str:

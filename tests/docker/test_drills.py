@@ -89,6 +89,14 @@ def test_prometheus_has_its_own_times_again(drilled: Project, played: Finished) 
     drilled.pulumi("preview", "--expect-no-changes").must_succeed()
 
 
+def test_after_a_rotation_monitoring_tells_of_the_new_key_alone(drilled: Project, played: Finished) -> None:
+    def told() -> set[str]:
+        return {found["metric"]["key"] for found in query(drilled, "slm:key_age_seconds < 3600")}
+
+    assert list(drilled.keys()) == ["key-2"]
+    eventually(lambda: told() == {"key-2"}, "the age of the key that was made in a drill, and of no other")
+
+
 def test_an_alert_that_does_not_come_is_a_drill_that_does_not_hold(drilled: Project, played: Finished) -> None:
     """The same command over a checkout in which the drill waits for an alert of another fault."""
     program = drilled.folder / "ops/drill/faults_around.py"

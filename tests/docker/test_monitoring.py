@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import os
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -105,6 +107,15 @@ def test_lines_of_every_workload_arrive_with_its_name(watched: Project) -> None:
     eventually(asked, "the line of the request")
     assert {"key", "id", "status"} <= asked()[0].keys()
     eventually(lambda: lines(watched, '{workload="chat"}'), "lines of the engine")
+
+
+def test_who_changed_the_stack_is_in_its_log_store_once(watched: Project) -> None:
+    noted = (watched.folder / ".slm/audit.jsonl").read_text().splitlines()
+    told = lines(watched, '{workload="audit", stream="file"}')
+    assert sorted(told) == sorted(noted)
+    up = [entry for entry in map(json.loads, told) if entry["did"] == f"make up STACK={watched.stack}"]
+    assert {entry["outcome"] for entry in up} == {"begun", "done"}
+    assert {entry["who"] for entry in up} == {os.environ.get("SUDO_USER") or getpass.getuser()}
 
 
 def test_requests_and_tokens_of_a_key_are_series_within_a_minute(watched: Project) -> None:

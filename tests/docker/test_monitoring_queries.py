@@ -43,7 +43,14 @@ UNTOLD = {
 }
 """Series that a kind of engine has not got, by how their names begin; the page `slm-comparison` says so to people."""
 
-MAY_HAPPEN = ("Alerts that fire", "GPUs that do nothing", "Notifications", "Refusals by key", "Requests that failed")
+MAY_HAPPEN = (
+    "Alerts that fire",
+    "GPUs that do nothing",
+    "Keys of unknown age",
+    "Notifications",
+    "Refusals by key",
+    "Requests that failed",
+)
 """Panels of what has not happened in these stacks, or happens to nobody by itself."""
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ops.status.state import FIGURES
+from ops.status.state import FIGURES, asked_query
 
 QWEN = {"engine": "chat", "kind": "ollama", "model": "qwen"}
 WELL = {
@@ -66,6 +66,12 @@ class Stack:
         self.alerts = [WATCHDOG]
         self.targets = [target("gateway")]
         self.asked: list[str] = []
+
+    def asked_ollama(self, seconds: int, *answers: tuple[float, float], engine: str = "chat") -> None:
+        """What Ollama's exporter said in the last `seconds`: when, and how many models were in memory."""
+        series = {"__name__": "slm_ollama_models_loaded", "engine": engine, "job": "ollama"}
+        values = [[at, str(value)] for at, value in answers]
+        self.queries[asked_query(seconds)] = [{"metric": series, "values": values}]
 
     def set(self, name: str, value: float | str, **labels: str) -> None:
         """Give a figure another value, or add it."""

@@ -233,6 +233,17 @@ GATEWAY = (
         | one("haproxy_sticktable_size", 'job="gateway",instance="g",name="keys"', "10240x60"),
         silent=8, fires=15, over=28,
     ),
+    Case(
+        # Time begins at 0, so it was made before; then it is retired. Another one, made at 0, is young.
+        "ApiKeyOld",
+        {'slm:key_made_timestamp_seconds{key="key-7"}': "-7775000x90 _x60"},
+        silent=76, fires=80, over=97, labels={"key": "key-7"}, quiet=("ApiKeyAgeUnknown",),
+    ),
+    Case(
+        "ApiKeyAgeUnknown",
+        {'slm:key_info{key="key-7",age="unknown"}': "1x90 _x60"},
+        silent=58, fires=65, over=97, labels={"key": "key-7", "age": "unknown"}, quiet=("ApiKeyOld",),
+    ),
 )  # fmt: skip
 
 HOSTS = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.monitoring.rules import EngineFacts, Facts, WorkloadFacts
+from components.monitoring.rules import EngineFacts, Facts, KeyFacts, WorkloadFacts
 
 MIB = 2**20
 IMAGE = f"sha256:{'a' * 64}"
@@ -24,4 +24,7 @@ FACTS = Facts(
     ),
     jobs=JOBS,
     backed_up=True,
+    # Promtool's time begins at 0.
+    keys=(KeyFacts(name="key-1", made=0),),
+    key_max_age_days=90,
 )

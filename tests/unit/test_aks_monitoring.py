@@ -67,6 +67,20 @@ def test_the_alerts_are_the_same_but_for_those_of_parts_that_azure_runs(watched:
     assert "slm:up" in records
 
 
+def test_azure_is_told_the_age_of_keys_as_well() -> None:
+    own = {"kind": "azure-managed", "target": "cloud", "key_max_age_days": 30}
+    dates = [{"id": "key-3", "made": "2026-11-27T05:00:00+00:00"}]
+    found = managed(
+        load("prod", PROJECT, {"slm:images": IMAGES, "slm:monitoring": own, "slm:keys_made": dates}), "cloud", "prod"
+    )
+    assert found
+    rules = {rule.get("record", rule.get("alert")): rule for group in found.groups for rule in group.rules}
+    assert rules["slm:key_made_timestamp_seconds"]["labels"] == {"key": "key-3"}
+    assert rules["slm:key_made_timestamp_seconds"]["expression"] == "vector(1795755600)"
+    assert rules["slm:key_max_age_seconds"]["expression"] == f"vector({30 * 86400})"
+    assert "ApiKeyOld" in rules
+
+
 def test_more_rules_than_a_group_takes_become_several_in_their_order() -> None:
     many = [
         Alert(name=f"A{number}", expr="up == 0", severity="info", summary="something is wrong with it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,19 +15,20 @@ TESTS = Path(__file__).resolve().parents[1]
 
 
 @pytest.mark.parametrize("fixture", sorted(lanes.WITH_WEIGHTS))
-def test_whoever_serves_real_weights_is_in_one_group(fixture: str) -> None:
-    assert lanes.group(TESTS / "docker/test_any.py", frozenset({fixture, "tmp_path"})) == lanes.MODELS
+def test_whoever_uses_real_weights_is_in_one_group(fixture: str) -> None:
     assert f"def {fixture}(" in (TESTS / "docker/conftest.py").read_text(), "it is a fixture that there is"
+    used = re.compile(rf"^def \w+\((?:.*, )?{fixture}[:,)]", flags=re.MULTILINE)
+    files = [path for path in TESTS.glob("docker/test_*.py") if used.search(path.read_text())]
+    assert files
+    assert {lanes.group(f"tests/docker/{path.name}::test_it") for path in files} == {lanes.MODELS}
 
 
-@pytest.mark.parametrize("name", sorted(lanes.COMPUTE))
-def test_files_that_compute_are_in_it_too(name: str) -> None:
-    [path] = TESTS.glob(f"*/{name}.py")
-    assert lanes.group(path, frozenset()) == lanes.MODELS
+def test_every_file_of_that_group_exists() -> None:
+    assert {path.stem for path in TESTS.glob("docker/test_*.py")} >= lanes.COMPUTE
 
 
 @pytest.mark.parametrize("layer", sorted(lanes.SHARED))
 def test_a_layer_with_one_cluster_is_one_group_and_other_files_are_one_each(layer: str) -> None:
-    groups = {lanes.group(path, frozenset()) for path in (TESTS / layer).glob("test_*.py")}
-    assert groups == {layer}
-    assert lanes.group(TESTS / "docker/test_day_one.py", frozenset()) == "test_day_one"
+    files = [path.name for path in (TESTS / layer).glob("test_*.py")]
+    assert {lanes.group(f"tests/{layer}/{name}::test_it[a/b.py::c]") for name in files} == {layer}
+    assert lanes.group("tests/docker/test_day_one.py::test_it") == "test_day_one"

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from components.settings import Settings, load
-from ops import cluster
+from ops import cluster, keys
 from ops.errors import UserError
 from ops.machine import Machine
 
@@ -159,9 +159,12 @@ def test_a_key_is_retired_only_after_every_gateway_had_the_time_to_read_the_new_
         seen.append(sorted(json.loads(secrets["apiKeys"])))
 
     old = {"key-1": "slm-" + "o" * 40}
-    cluster.rotate(pulumi, production(), old, quiet(), lambda _: vault, wait)  # type: ignore[arg-type]
+    console = quiet()
+    cluster.rotate(pulumi, production(), old, console, lambda _: vault, wait)  # type: ignore[arg-type]
     assert seen == [["key-1", "key-2"], ["key-2"]]
     assert done == [], "no deployment: the pods read the vault"
+    assert list(keys.made(machine)) == ["key-2"]
+    assert "make up STACK=prod tells monitoring of the new key's age" in said(console)
 
 
 @pytest.mark.parametrize("typed", ["", "\n", "dev\n", "PROD\n"])

@@ -170,29 +170,3 @@ def test_a_complete_stack_asks_for_no_refresh() -> None:
     engine = Engine()
     engine.add("networks", "1", "slm-dev-internal")
     assert recovery.repair(engine, "dev", [recovery.Known("networks", "1", "x", False)], QUIET) == []  # type: ignore[arg-type]
-
-
-class Restarted:
-    """A container that was started, as each look at it finds it: how often it ended by itself, and its health."""
-
-    name = "slm-dev-chat"
-
-    def __init__(self, *looks: tuple[int, str]) -> None:
-        self.looks = list(looks)
-        self.reload()
-
-    def reload(self) -> None:
-        restarts, health = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
-        check = {"StartPeriod": 10**8, "Interval": 10**8, "Retries": 3}
-        self.attrs = {
-            "Config": {"Healthcheck": check},
-            "State": {"Health": {"Status": health}},
-            "RestartCount": restarts,
-        }
-
-
-def test_a_container_that_ends_again_and_again_is_not_waited_for() -> None:
-    assert recovery.wait_healthy(Restarted((0, "starting"), (0, "healthy")))  # type: ignore[arg-type]
-    assert not recovery.wait_healthy(Restarted((0, "starting"), (2, "starting")))  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="is not healthy after 0 s"):
-        recovery.wait_healthy(Restarted((0, "starting")))  # type: ignore[arg-type]

@@ -24,7 +24,7 @@ from ops.inside import PrometheusContainer, Unreachable, Wget
 from ops.inside_pod import PrometheusPod
 from ops.prometheus import Prometheus
 from ops.status import command
-from ops.status.state import ENGINE_SERIES, FIGURES, Status, cost_query, state
+from ops.status.state import ENGINE_SERIES, FIGURES, Status, asked_query, cost_query, state
 from ops.status.table import NEARLY_FULL, TOO_MUCH, rendered
 from tests.unit.inside_samples import QWEN, Stack, alert, sample, target
 from tests.unit.monitoring_rules_fixtures import recorded
@@ -36,11 +36,20 @@ from tests.unit.settings_base import GONE, load_changed
 pytestmark = pytest.mark.unit
 
 CHAT = {"chat": ("ollama", "qwen")}
+NOW = 1_795_755_600.0
 
 
 def status_of(stack: Stack, engines: dict[str, tuple[str, str]] = CHAT) -> Status:
     asked = Prometheus(stack)
-    return state(engines, asked.query(FIGURES), asked.query(cost_query(15)), asked.alerts(), asked.targets())
+    return state(
+        engines,
+        asked.query(FIGURES),
+        asked.query(cost_query(15)),
+        asked.alerts(),
+        asked.targets(),
+        asked.samples(asked_query(60)),
+        NOW,
+    )
 
 
 def shown(status: Status, width: int = 220) -> str:
@@ -164,6 +173,38 @@ def test_only_ollama_may_have_let_its_model_go() -> None:
     assert status_of(stack, {"chat": ("vllm", "qwen")}).problems == ["chat has no model in memory"]
 
 
+def test_of_a_model_that_is_not_in_memory_it_is_said_how_long_ago_that_was() -> None:
+    """Right after a deployment Ollama was asked last before it was given the first request."""
+    stack = Stack()
+    stack.set("slm:models_loaded", 0)
+    stack.asked_ollama(60, (NOW - 27, 0), (NOW - 12.4, 0))
+    assert "up, idle, model not in memory 12 s ago" in shown(status_of(stack))
+    # The rule's series is of the answer before: the newest answer counts.
+    stack.asked_ollama(60, (NOW - 16, 0), (NOW - 1, 1))
+    assert "up, ready" in shown(status_of(stack))
+    stack.asked_ollama(60, (NOW - 1, 0), engine="other")
+    assert "not in memory" in shown(status_of(stack))
+    assert "ago" not in shown(status_of(stack)).split("alerts", maxsplit=1)[0]
+
+
+def test_the_age_of_each_key_is_shown_and_of_one_without_a_date_that_it_is_unknown() -> None:
+    stack = Stack()
+    assert "keys" not in shown(status_of(stack)), "nothing is known of them"
+    for key, days in (("key-2", 1.5), ("key-1", 400)):
+        stack.figures += [
+            sample("slm:key_info", 1, key=key, age="known"),
+            sample("slm:key_age_seconds", days * 86400, key=key),
+        ]
+    stack.figures += [
+        sample("slm:key_info", 1, key="webui", age="unknown"),
+        sample("slm:key_max_age_seconds", 90 * 86400),
+    ]
+    status = status_of(stack)
+    assert "  keys      key-1 400 days old, key-2 1 day old, webui of unknown age\n" in shown(status)
+    assert [key.name for key in status.keys if key.old] == ["key-1"]
+    assert status.problems == [], "an alert tells of it, and nothing is broken"
+
+
 def test_fewer_copies_than_described_are_seen() -> None:
     stack = Stack()
     stack.set("slm:copies_described", 2)
@@ -175,6 +216,7 @@ def test_its_queries_name_what_the_rules_record_and_the_exporters_have() -> None
     assert {"engine", "kind", "model"} <= labels_of(f'{{__name__=~"{"|".join(ENGINE_SERIES)}"}}', metrics)
     labels_of(FIGURES, metrics)
     assert labels_of(cost_query(15), metrics) == {"engine"}
+    assert "engine" in labels_of(f"max_over_time({asked_query(60)})", metrics)
 
 
 def test_its_colours_begin_where_alerts_do() -> None:
@@ -190,10 +232,14 @@ def test_every_engine_of_the_file_has_a_row(tmp_path: Path) -> None:
     assert set(found) == set(settings.engines)
 
 
-def test_one_look_asks_four_questions(tmp_path: Path) -> None:
+def test_one_look_asks_five_questions_and_four_without_an_ollama(tmp_path: Path) -> None:
     stack = Stack()
-    command.look(described(tmp_path), Prometheus(stack))
-    assert len(stack.asked) == 4
+    settings = described(tmp_path)
+    command.look(settings, Prometheus(stack))
+    assert len(stack.asked) == 5
+    without = {name: engine for name, engine in settings.engines.items() if engine.kind != "ollama"}
+    command.look(settings.model_copy(update={"engines": without}), Prometheus(stack))
+    assert len(stack.asked) == 5 + 4
     assert any("15d" in url for url in stack.asked), "costs are of as long as figures are kept"
 
 

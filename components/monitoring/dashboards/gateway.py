@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from components.monitoring.dashboards.model import Page, Panel, Query, Row, below
+from components.monitoring.dashboards.model import GOOD_UNTIL_ZERO, Page, Panel, Query, Row, below
 
 API = 'job="gateway",proxy="api"'
 BACKENDS = 'job="gateway",proxy=~"engine-.+"'
@@ -11,7 +11,7 @@ LINES = '{workload="gateway",stream="stdout"} | json | __error__=""'
 
 
 def gateway() -> Page:
-    """Traffic, refusals, connections; and keys, of which its log tells."""
+    """Traffic, refusals, connections; and keys: what its log tells of them, and their age."""
     return Page(
         uid="slm-gateway",
         title="Gateway and keys",
@@ -173,5 +173,24 @@ def _keys() -> tuple[Panel, ...]:
                 Query(expr=f'sum by (key) (rate({LINES} | key != "-" | unwrap bytes_out [5m]))', legend="{{key}}"),
             ),
             low=0,
+        ),
+        Panel(
+            title="Age of keys",
+            about="Since each was made; from the line on it is an alert. Keys of unknown age are in the panel beside.",
+            unit="dtdurations",
+            queries=(
+                Query(expr="slm:key_age_seconds", legend="{{key}}"),
+                Query(expr="slm:key_max_age_seconds", legend="to be replaced from"),
+            ),
+            low=0,
+            runbooks=("ApiKeyOld",),
+        ),
+        Panel(
+            title="Keys of unknown age",
+            about="Made before dates were kept, or put into the configuration by hand.",
+            shape="stat",
+            queries=(Query(expr='slm:key_info{age="unknown"}', legend="{{key}}", now=True),),
+            steps=GOOD_UNTIL_ZERO,
+            runbooks=("ApiKeyOld",),
         ),
     )

@@ -9,7 +9,7 @@ WORKLOAD = Choice(name="workload", title="Workload", series="slm:workload_memory
 
 
 def logs() -> Page:
-    """Failed requests with their ids, and the lines of one workload beside its memory and starts."""
+    """Failed requests with their ids, who changed the stack, and one workload's lines beside its memory and starts."""
     return Page(
         uid="slm-logs",
         title="Logs",
@@ -51,6 +51,21 @@ def logs() -> Page:
                         width=24,
                         height=10,
                         runbooks=("ErrorBudgetBurn",),
+                    ),
+                ),
+            ),
+            Row(
+                title="Changes",
+                panels=(
+                    Panel(
+                        title="Commands that changed the stack",
+                        about="Who did what and how it ended, as each machine noted it. A beginning without an end is"
+                        " at work, or was killed.",
+                        shape="logs",
+                        logs=True,
+                        queries=(Query(expr='{workload="audit"}'),),
+                        width=24,
+                        height=6,
                     ),
                 ),
             ),

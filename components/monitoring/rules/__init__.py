@@ -1,7 +1,7 @@
 """Recording rules and alerts as typed data, and the files Prometheus reads them from (pure)."""
 
 from components.monitoring.rules.contract import TARGET_LABELS
-from components.monitoring.rules.facts import EngineFacts, Facts, WorkloadFacts, facts
+from components.monitoring.rules.facts import EngineFacts, Facts, KeyFacts, WorkloadFacts, facts
 from components.monitoring.rules.files import alert_groups, alerts, files, recording_groups, records, rule_files
 from components.monitoring.rules.objectives import Objectives
 from components.monitoring.rules.rule import RUNBOOKS, Alert, Group, Record
@@ -13,6 +13,7 @@ __all__ = [
     "EngineFacts",
     "Facts",
     "Group",
+    "KeyFacts",
     "Objectives",
     "Record",
     "WorkloadFacts",

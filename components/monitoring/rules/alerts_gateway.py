@@ -1,4 +1,4 @@
-"""Alerts about the way in: the gateway, its public path and its certificate (pure)."""
+"""Alerts about the way in: the gateway, its public path, its certificate and its keys (pure)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ API = 'job="gateway",proxy="api"'
 
 def gateway_alerts() -> Group:
     """Everything that concerns all engines at once, because it concerns the way to them."""
-    return Group(name="gateway-alerts", rules=(*_path(), *_room()))
+    return Group(name="gateway-alerts", rules=(*_path(), *_room(), *_keys()))
 
 
 def _path() -> tuple[Alert, ...]:
@@ -80,5 +80,25 @@ def _room() -> tuple[Alert, ...]:
             wait="5m",
             severity="warning",
             summary="The gateway's table of keys and their requests is {{ $value | humanizePercentage }} full",
+        ),
+    )
+
+
+def _keys() -> tuple[Alert, ...]:
+    return (
+        Alert(
+            name="ApiKeyOld",
+            expr="slm:key_age_seconds > on () group_left () slm:key_max_age_seconds",
+            wait="1h",
+            severity="warning",
+            summary="API key {{ $labels.key }} was made {{ $value | humanizeDuration }} ago",
+        ),
+        Alert(
+            name="ApiKeyAgeUnknown",
+            expr='slm:key_info{age="unknown"} == 1',
+            wait="1h",
+            severity="info",
+            summary="Nobody wrote down when API key {{ $labels.key }} was made",
+            runbook="ApiKeyOld",
         ),
     )

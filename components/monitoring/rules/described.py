@@ -5,9 +5,11 @@ from __future__ import annotations
 from components.monitoring.rules.facts import EngineFacts, Facts
 from components.monitoring.rules.rule import Group, Record
 
+DAY = 24 * 3600
+
 
 def described(facts: Facts) -> Group:
-    """Constants: each engine's name, copies, predicted memory and price; each workload's limit and image; the jobs."""
+    """Constants: engines' names, copies, predicted memory and price; workloads' limits and images; jobs; API keys."""
     rules = [rule for engine in facts.engines for rule in _engine(engine)]
     for workload in facts.workloads:
         label = {"workload": workload.name}
@@ -19,6 +21,12 @@ def described(facts: Facts) -> Group:
     rules.append(_constant("slm:queue_limit_seconds", facts.queue_seconds, {}))
     if facts.backed_up:
         rules.append(_constant("slm:backup_expected", 1, {}))
+    for key in facts.keys:
+        rules.append(_constant("slm:key_info", 1, {"key": key.name, "age": "unknown" if key.made is None else "known"}))
+        if key.made is not None:
+            rules.append(_constant("slm:key_made_timestamp_seconds", round(key.made), {"key": key.name}))
+    if facts.key_max_age_days:
+        rules.append(_constant("slm:key_max_age_seconds", facts.key_max_age_days * DAY, {}))
     objectives = facts.objectives
     rules.append(_constant("slm:objective_availability", objectives.availability, {}))
     rules.append(_constant("slm:objective_first_token_share", objectives.first_token_share, {}))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -12,6 +13,7 @@ from components.engines import External
 from components.monitoring.rules.objectives import Objectives
 from components.pricing import own_prices, price_of
 from components.targets.spec import Aks
+from components.webui.workload import NAME as WEBUI
 from components.workload import Value, Workload
 
 if TYPE_CHECKING:
@@ -45,11 +47,19 @@ class WorkloadFacts(Value):
     image: str | None = None
 
 
+class KeyFacts(Value):
+    """An API key by its id: when it was made, in seconds since 1970, None where nobody wrote it down."""
+
+    name: str
+    made: float | None = None
+
+
 class Facts(Value):
     """A stack as the rules see it.
 
     `jobs` are the scrape jobs that must have targets. `queue_seconds` is how long the gateway lets a request wait.
-    `backed_up`: `make backup` saves what the stack keeps, and is expected to.
+    `backed_up`: `make backup` saves what the stack keeps, and is expected to. A key is
+    to be replaced after `key_max_age_days`.
     """
 
     engines: tuple[EngineFacts, ...]
@@ -57,6 +67,8 @@ class Facts(Value):
     jobs: tuple[str, ...] = ()
     queue_seconds: int = Field(30, ge=1)
     backed_up: bool = False
+    keys: tuple[KeyFacts, ...] = ()
+    key_max_age_days: int | None = Field(None, ge=1)
     objectives: Objectives = Objectives()
 
 
@@ -79,8 +91,17 @@ def facts(
         jobs=tuple(dict.fromkeys(jobs)),
         queue_seconds=settings.gateway.limits.queue_seconds,
         backed_up=settings.targets[settings.gateway.target].kind == "docker",
+        keys=tuple(_keys(settings)),
+        key_max_age_days=settings.monitoring.key_max_age_days if settings.monitoring else None,
         objectives=objectives or Objectives(),
     )
+
+
+def _keys(settings: Settings) -> Iterator[KeyFacts]:
+    """The keys that open the gateway: that of a chat page which the stack has no longer does not."""
+    for key in settings.keys_made:
+        if settings.webui or key.id != WEBUI:
+            yield KeyFacts(name=key.id, made=key.made.timestamp() if isinstance(key.made, datetime) else None)
 
 
 def _engine(settings: Settings, name: str) -> EngineFacts:

@@ -1,4 +1,6 @@
-"""Requests and tokens of each API key, by its id, as the collector counted them in the gateway's log (pure)."""
+"""Age, requests and tokens of each API key, by its id; the latter as the collector counted them in the gateway's log
+(pure).
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ def keys() -> Group:
         rules=(
             Record(name="slm:key_requests:rate5m", expr=_rate("code_class", REQUESTS)),
             Record(name="slm:key_tokens:rate5m", expr=_rate("direction", TOKENS)),
+            Record(name="slm:key_age_seconds", expr="time() - slm:key_made_timestamp_seconds"),
         ),
     )
 
