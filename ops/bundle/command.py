@@ -80,6 +80,7 @@ def _make(stack: str, file: Path | None, key: Path, console: Console) -> Path:
         members = tuple(item.member() for item in items)
     manifest = Manifest(
         stack=stack,
+        hosts=os.environ.get(HOSTS, ""),
         version=version,
         commit=commit,
         platform=f"{installer.platform.os}/{installer.platform.arch}",

@@ -16,7 +16,8 @@ FLEET = "edge"
 def gather(installer: Installer, *, fleet: bool) -> dict[str, list[Item]]:
     """The files of each tool, by its name and version. What is missing here is installed first. Raises ToolError."""
     names = [*installer.default, *(installer.group(FLEET) if fleet else ())]
-    installer.ensure(names)
+    # The registry gives the images' layers for any bundle, and only a fleet takes it with it.
+    installer.ensure([*installer.default, *installer.group(FLEET)])
     found = {f"{name} {installer.table[name].version}": _of(name, installer.folder(name)) for name in names}
     version = bootstrap.uv_row()["version"]
     bootstrap.ensure_uv(installer.cache)

@@ -28,30 +28,28 @@ INTERRUPTED = 130
 def load(file: Path, site: Site, cache: Path, key: str = "", older: str = "") -> None:
     """Verify `file` and make it the site's current release. Raises ToolError, having installed nothing."""
     trusted = (signature.public_key(key),) if key else site.trusted()
+    loaded = site.loaded()
     try:
         stream = file.open("rb")
     except OSError as error:
         raise ToolError(f"{file} cannot be read: {error.strerror}", fix="FILE=path of what make bundle wrote") from None
     with stream:
         reader = Reader(stream)
-        text, signed = reader.first(MANIFEST), reader.first(SIGNATURE)
-        signer = signature.check(text, signed, trusted)
-        bundle = manifest.read(text)
-        loaded = site.loaded()
-        doing = f"make load {bundle.version}" + (f" over {loaded.version}: {older}" if loaded and older else "")
-        noting = audit.noted(site.state / audit.FILE, bundle.stack, doing)
-        with noting if site.folder.exists() else contextlib.nullcontext():
+        noted = audit.noted(site.state / audit.FILE, loaded.stack if loaded else "-", f"make load: judging {file.name}")
+        # A folder that is not there yet gets no notes before there is something to note.
+        with noted if site.folder.exists() else contextlib.nullcontext():
+            text, signed = reader.first(MANIFEST), reader.first(SIGNATURE)
+            signer = signature.check(text, signed, trusted)
+            bundle = manifest.read(text)
             judge.suits_machine(bundle)
             judge.follows(bundle, loaded, older)
             judge.fits(bundle, site.folder, cache)
         bootstrap.say(f"stack {bundle.stack}, version {bundle.version}, signed by {signature.fingerprint(signer)}")
+        doing = f"make load {bundle.version}" + (f" over {loaded.version}: {older}" if loaded and older else "")
         with site.changing(), audit.noted(site.state / audit.FILE, bundle.stack, doing), site.staging() as staged:
             _unpack(reader, bundle, staged)
             programs.install(staged / CONTENT / "tools", cache)
-            if site.release(bundle.version).exists():
-                site.switch(bundle.version)
-            else:
-                site.finish(staged, bundle.version, text, signed)
+            site.finish(staged, bundle.version, text, signed)
             site.trust(signer)
             site.clear(bundle.version, *([loaded.version] if loaded else []))
 
@@ -83,7 +81,8 @@ def tell(site: Site) -> None:
         raise ValueError("nothing is loaded")
     for given in bundle.supply:
         bootstrap.say(f"  not in the bundle: {given}")
-    bootstrap.say(f"next: cd {site.current} && make up STACK={bundle.stack}")
+    hosts = f" HOSTS={bundle.hosts}" if bundle.hosts else ""
+    bootstrap.say(f"next: cd {site.current} && make up STACK={bundle.stack}{hosts}")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -17,6 +17,8 @@ SIGNATURE = "manifest.json.sig"
 LARGEST = 64 << 20
 """Bytes that a manifest or a signature may have: they are read into memory before anything is known of them."""
 CHUNK = 1 << 20
+PATH = 4096
+"""Bytes of a name that are looked at to say what a file is that should not be there."""
 HARM = "nothing was installed, and what was loaded before is as it was"
 AGAIN = "copy the archive again and compare its sha256 with the sender's; if it repeats, ask whoever made it"
 
@@ -80,7 +82,7 @@ class Reader:
         """Copy the next file's content to `out` while it is checked. `names` are those of all files in the manifest."""
         wanted = header(listed.name, listed.size, executable=listed.executable)
         if (found := self._read(len(wanted))) != wanted:
-            raise refused(_difference(listed.name, found, names))
+            raise refused(_difference(listed.name, found + self._read(PATH), names))
         digest, left = hashlib.sha256(), listed.size
         while left:
             if not (piece := self._read(min(left, CHUNK))):

@@ -37,10 +37,12 @@ class Manifest:
     """`version` begins with the UTC time at which it was made, so versions of one stack sort by age.
 
     `platform` is as in tools.toml (`linux/amd64`), `pythons` are the Pythons that the wheels are for, `glibc` the
-    oldest C library they run on, `supply` what the other machine must be given by other means, in words.
+    oldest C library they run on, `hosts` which of a fleet's hosts it is for (all, when empty), `supply` what the other
+    machine must be given by other means, in words.
     """
 
     stack: str
+    hosts: str
     version: str
     commit: str
     platform: str

@@ -96,7 +96,17 @@ class Site:
             shutil.rmtree(folder, ignore_errors=True)
 
     def finish(self, staged: Path, version: str, manifest: bytes, signature: bytes) -> None:
-        """Make a staged release the current one."""
+        """Make a staged release the current one; one that lies here already is only made so.
+
+        Raises ToolError when what lies here under this version is another bundle.
+        """
+        if (known := self.release(version)).exists():
+            if (known / CONTENT / MANIFEST).read_bytes() != manifest:
+                raise ToolError(
+                    f"another bundle of version {version} is loaded", harm=HARM, fix="make the bundle again"
+                )
+            self.switch(version)
+            return
         (staged / CONTENT).mkdir(exist_ok=True)
         (staged / CONTENT / MANIFEST).write_bytes(manifest)
         (staged / CONTENT / SIGNATURE).write_bytes(signature)
