@@ -85,8 +85,8 @@ restore-webui: ## put a backup of the web page in place (FILE=path; the newest w
 bundle-key: ## make the key that bundles are signed with, and show its public half
 	@$(SET_UP) -- $(OPS) bundle-key
 
-bundle: ## write all that STACK takes into one signed archive, for machines without a network (HOSTS=…, FILE=path, KEY=path)
-	@$(SET_UP) --tools --engine $(FLEET) -- $(OPS) bundle --stack $(STACK) $(if $(FILE),--file $(FILE)) $(if $(KEY),--key $(KEY))
+bundle: ## write all that STACK takes into one signed archive, for machines without a network (HOSTS=…, FILE=path, KEY=path, PYTHONS=3.11)
+	@$(SET_UP) --tools --engine $(FLEET) -- $(OPS) bundle --stack $(STACK) $(if $(FILE),--file $(FILE)) $(if $(KEY),--key $(KEY)) $(if $(PYTHONS),--pythons $(PYTHONS))
 
 load: ## verify a bundle and put it in place, without a network (FILE=path, KEY=public key, INTO=folder, ALLOW_OLDER="why")
 	@python3 -m tools.load "$(FILE)" $(if $(KEY),--key "$(KEY)") $(if $(INTO),--into "$(INTO)") $(if $(ALLOW_OLDER),--allow-older "$(ALLOW_OLDER)")

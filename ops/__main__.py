@@ -259,11 +259,12 @@ def bundle(
     stack: StackOrFleet = "edge",
     file: Annotated[Path | None, typer.Option(help="where to; below .slm/bundles without it")] = None,
     key: Annotated[Path | None, typer.Option(help="sign with this key; the one of bundle-key without it")] = None,
+    pythons: Annotated[str, typer.Option(help="the Pythons its packages are for, with commas")] = "",
 ) -> None:
     """Write all that the stack takes into one signed archive, for machines without a network."""
     from ops.bundle.command import run
 
-    run(stack, file, key, console)
+    run(stack, file, key, pythons, console)
 
 
 @app.command("bundle-key")

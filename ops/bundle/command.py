@@ -37,15 +37,18 @@ class Part:
     items: Sequence[Item]
 
 
-def run(stack: str, file: Path | None, key: Path | None, console: Console) -> Path:
-    """Write the bundle of a stack, or of a fleet's chosen hosts. Raises UserError, SettingsError."""
+def run(stack: str, file: Path | None, key: Path | None, pythons: str, console: Console) -> Path:
+    """Write the bundle of a stack, or of a fleet's chosen hosts. Raises UserError, SettingsError.
+
+    `pythons` are the Pythons its packages are for, with commas; those of `wheels.PYTHONS` when empty.
+    """
     key = key or signing.KEY
     signing.sign(b"", key)  # Before an hour of gathering: whether it can be signed in the end.
     with Machine(stack).lock(f"make bundle STACK={stack}"):
-        return _make(stack, file, key, console)
+        return _make(stack, file, key, wheels.chosen(pythons), console)
 
 
-def _make(stack: str, file: Path | None, key: Path, console: Console) -> Path:
+def _make(stack: str, file: Path | None, key: Path, pythons: tuple[str, ...], console: Console) -> Path:
     fleet = fleet_of(stack)
     by_stack = {name: load(name, PROJECT) for name in _stacks(stack, fleet)}
     for name, settings in by_stack.items():
@@ -55,7 +58,7 @@ def _make(stack: str, file: Path | None, key: Path, console: Console) -> Path:
     version = _version(stack, made, head)
     installer = Installer()
     tree, secrets = program.gather(stack)
-    packages = wheels.gather(signing.FOLDER / "wheels", installer.platform, console)
+    packages = wheels.gather(signing.FOLDER / "wheels", installer.platform, console, pythons)
     tools = programs.gather(installer, fleet=fleet is not None)
     chosen, blobs = images.gather(by_stack.values(), console)
     wanted = weights.forms(by_stack.items())
@@ -70,7 +73,7 @@ def _make(stack: str, file: Path | None, key: Path, console: Console) -> Path:
         Part("loader", "make load as one file, and its signature", own),
         Part("bill of materials", "CycloneDX 1.6", [Item("sbom.cdx.json", bill)]),
         Part("program", commit, tree),
-        Part("packages", f"for Python {', '.join(wheels.PYTHONS)}", packages),
+        Part("packages", f"for Python {', '.join(pythons)}", packages),
         Part("tools", ", ".join(tools), [item for one in tools.values() for item in one]),
         Part("images", ", ".join(chosen), blobs),
         Part("weights", ", ".join(form.model.name for form in wanted), files),
@@ -84,7 +87,7 @@ def _make(stack: str, file: Path | None, key: Path, console: Console) -> Path:
         version=version,
         commit=commit,
         platform=f"{installer.platform.os}/{installer.platform.arch}",
-        pythons=wheels.PYTHONS,
+        pythons=pythons,
         glibc=wheels.glibc(packages),
         supply=supply(stack, by_stack, fleet, secrets, {form.pin for form in wanted}),
         members=members,

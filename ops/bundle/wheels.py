@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,15 @@ NEWEST_GLIBC = 28
 _MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
 
 
-def gather(folder: Path, platform: Platform, console: Console, pythons: Sequence[str] = PYTHONS) -> list[Item]:
+def chosen(pythons: str) -> tuple[str, ...]:
+    """The Pythons that are named with commas; PYTHONS for none. Raises UserError."""
+    named = tuple(dict.fromkeys(pythons.replace(" ", "").split(","))) if pythons else PYTHONS
+    if wrong := [one for one in named if not re.fullmatch(r"3\.1[1-9]", one)]:
+        raise UserError(f"'{wrong[0]}' is no Python this project runs on", fix=f"PYTHONS={','.join(PYTHONS)}")
+    return named
+
+
+def gather(folder: Path, platform: Platform, console: Console, pythons: Sequence[str]) -> list[Item]:
     """The wheels, fetched into `folder` where they are not there yet. Raises UserError."""
     locked, found = _locked(), dict[str, str]()
     for python in pythons:
@@ -44,12 +53,6 @@ def glibc(items: Sequence[Item]) -> str:
     """The oldest C library that all of the wheels run on."""
     tags = (re.findall(r"manylinux_2_(\d+)_", item.name) for item in items)
     return f"2.{max((min(map(int, versions)) for versions in tags if versions), default=17)}"
-
-
-def names(items: Sequence[Item]) -> list[tuple[str, str]]:
-    """Name and version of each package, once."""
-    parts = (item.name.rpartition("/")[2].split("-") for item in items)
-    return sorted({(part[0].lower().replace("_", "-"), part[1]) for part in parts})
 
 
 def _locked() -> list[str]:
@@ -108,3 +111,6 @@ def _download(folder: Path, python: str, requirements: str, platform: Platform) 
             fix="give this machine a way to a package index, then run the command again",
         )
     (folder / "complete").touch()
+    for old in folder.parent.glob(f"{python}-*"):
+        if old != folder:
+            shutil.rmtree(old)
