@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -94,3 +95,8 @@ def entry(item: Item) -> bytes:
     with item.open() as content:
         text = content.read()
     return header(item.name, len(text), executable=item.executable) + text + padding(len(text))
+
+
+def notes(site: Site) -> list[dict[str, object]]:
+    """What the site's audit file says."""
+    return [json.loads(line) for line in (site.state / "audit.jsonl").read_text().splitlines()]
