@@ -11,8 +11,8 @@ from pathlib import Path
 from ops.bundle.item import Item
 from ops.bundle.signing import sign
 from ops.bundle.writer import loader, write
-from tools.load.__main__ import load
 from tools.load.archive import MANIFEST, SIGNATURE, ending, header, padding
+from tools.load.command import load
 from tools.load.manifest import Manifest
 from tools.load.site import Site
 from tools.table import Platform

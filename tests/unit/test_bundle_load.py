@@ -14,7 +14,7 @@ import pytest
 
 from tests.unit.bundle_samples import ITEMS, LONG, NEW, NEWEST, OLD, STACK, Bench
 from tools.errors import ToolError
-from tools.load import __main__ as command_line
+from tools.load import command as command_line
 from tools.load import manifest, programs
 from tools.load.site import CONTENT, around
 from tools.places import CHECKOUT
@@ -86,6 +86,16 @@ def test_it_also_runs_as_one_file_with_nothing_but_the_standard_library(bench: B
     assert f"make up STACK={STACK}" in done.stderr
     assert "not in the bundle: a key" in done.stderr
     assert (alone / "slm-stacks/current/Makefile").exists()
+
+
+def test_an_old_python_hears_what_to_install(tmp_path: Path) -> None:
+    ast.parse((CHECKOUT / "tools/load/__main__.py").read_text(), feature_version=(3, 7))
+    old = "import runpy, sys; sys.version_info = (3, 9, 2); sys.argv = ['load.pyz', 'x']; "
+    old += "runpy.run_module('tools.load', run_name='__main__', alter_sys=False)"
+    command = [sys.executable, "-c", old]
+    done = subprocess.run(command, cwd=CHECKOUT, env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Python 3.11 or newer is needed; python3 is 3.9.2"), done.stderr
 
 
 def test_it_uses_the_standard_library_only() -> None:

@@ -11,7 +11,7 @@ import pytest
 from ops.bundle.item import Item
 from tests.unit.bundle_samples import ITEMS, NEW, NEWEST, OLD, Bench, entry, notes
 from tools.errors import ToolError
-from tools.load import __main__ as command_line
+from tools.load import command as command_line
 from tools.load import judge
 from tools.load.site import CONTENT
 
