@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ops.bundle.item import Item
+from ops.bundle.signing import sign
 from tests.unit.bundle_samples import LONG, Bench, entry
 from tools.errors import ToolError
+from tools.load import signature
 from tools.load.archive import Reader, ending
 
 pytestmark = pytest.mark.unit
@@ -52,7 +54,7 @@ def signed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Bench, bytes]:
     return bench, bench.bundle().read_bytes()
 
 
-@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_flipped_bit_anywhere_is_refused_and_leaves_nothing(
     signed: tuple[Bench, bytes], data: st.DataObject
@@ -66,6 +68,17 @@ def test_any_flipped_bit_anywhere_is_refused_and_leaves_nothing(
     with pytest.raises(ToolError):
         bench.load(file, bench.public)
     assert bench.nothing_happened()
+
+
+def test_every_bit_of_a_signature_counts(signed: tuple[Bench, bytes]) -> None:
+    bench, _ = signed
+    content, key = b"content", (signature.public_key(bench.public),)
+    whole = sign(content, bench.key)
+    assert signature.check(content, whole, key) == key[0]
+    for at in range(len(whole)):
+        for bit in (0, 4):
+            with pytest.raises(ToolError):
+                signature.check(content, whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :], key)
 
 
 def test_every_byte_behind_the_manifest_is_compared(bench: Bench) -> None:

@@ -16,6 +16,8 @@ from tools.load.archive import AGAIN, HARM, refused
 
 NAMESPACE = "slm-bundle"
 """What the key signs for: a signature made for something else does not hold for a bundle."""
+_FORM = b"SSHSIG\0\0\0\1"
+"""What a signature begins with. OpenSSH takes a lower version as well, so that one bit could be another."""
 _BEGIN, _END = b"-----BEGIN SSH SIGNATURE-----\n", b"-----END SSH SIGNATURE-----\n"
 
 
@@ -86,9 +88,9 @@ def _signer(signature: bytes) -> bytes:
         blob = base64.b64decode(signature[len(_BEGIN) : -len(_END)])
         text = base64.b64encode(blob)
         lines = b"".join(text[at : at + 70] + b"\n" for at in range(0, len(text), 70))
-        if signature != _BEGIN + lines + _END or blob[:6] != b"SSHSIG":
+        if signature != _BEGIN + lines + _END or not blob.startswith(_FORM):
             raise ValueError
-        (length,) = struct.unpack_from(">I", blob, 10)
-        return blob[14 : 14 + length]
+        (length,) = struct.unpack_from(">I", blob, len(_FORM))
+        return blob[len(_FORM) + 4 :][:length]
     except (ValueError, struct.error):
         raise refused("the signature of the bundle's manifest is none", AGAIN) from None
