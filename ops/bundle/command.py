@@ -146,7 +146,7 @@ def supply(
     names = {name: None for one in by_stack.values() for name in with_sources_of(one, pins).secret_names()}
     if fleet and (tls := settings.gateway.tls):
         names = {name: None for name in names if name not in (tls.certificate, tls.key)}
-        told.append("nothing for TLS: make up makes an authority there; copy .slm/*/ca to keep this machine's")
+        told.append("the fleet's certificate authority: make up makes one there; copy .slm/*/ca to keep this machine's")
     told += [f"the secret {name}: make secret NAME={name} STACK={stack}" for name in names]
     told += [f"{name}, encrypted here and left out" for name in taken_out]
     if fleet:

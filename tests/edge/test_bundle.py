@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 import httpx
 import pytest
@@ -34,7 +35,8 @@ CONTROL, SERVING = "berlin-1", ("berlin-2", "oslo-1")
 HOSTS = {"HOSTS": ",".join(SERVING)}
 HOME = "/home/site"
 PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
-IN_THE_ENVIRONMENT = "slm-canary-of-the-environment-0123456789"
+# Made by chance: this file itself is in the bundle.
+GIVEN, IN_THE_ENVIRONMENT = (f"canary-{token_hex(20)}" for _ in range(2))
 
 
 @dataclass
@@ -71,22 +73,17 @@ def bundle(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """Made as a person does it, in a project that has secrets of every kind. The project is gone afterwards."""
     folder = tmp_path_factory.mktemp("maker")
     project = declare(folder, fleet, STACK)
-    project.ops("bundle-key").must_succeed()
+    ops = [sys.executable, "-m", "ops"]
+    subprocess.run([*ops, "bundle-key"], cwd=project.folder, check=True)
     authority = Authority.of(STACK, project.folder)
     authority.ensure()
     one = Project(project.folder, f"{STACK}.{SERVING[0]}")
-    given = "canary of a certificate's private key"
-    subprocess.run(
-        [sys.executable, "-m", "ops", "secret", "cert-key", "--stack", one.stack],
-        cwd=project.folder,
-        input=given,
-        text=True,
-        check=True,
-    )
+    give = [*ops, "secret", "cert-key", "--stack", one.stack]
+    subprocess.run(give, cwd=project.folder, input=GIVEN, text=True, check=True)
     held = project.folder / ".slm" / one.stack
     config = yaml.safe_load((held / f"Pulumi.{one.stack}.yaml").read_text())
     secrets = {
-        "what was given": given.encode(),
+        "what was given": GIVEN.encode(),
         "what was given, encrypted": config["config"]["slm:cert-key"]["secure"].encode(),
         "the salt": config["encryptionsalt"].encode(),
         "the passphrase": (held / "passphrase").read_bytes().strip(),
@@ -127,7 +124,11 @@ def test_no_secret_of_the_maker_is_in_the_bundle_and_it_says_what_is_missing(bun
             found |= {name for name, secret in bundle.secrets.items() if secret in tail + piece}
             tail = piece[-1000:]
     assert found == set()
-    for words in ("the SSH key that the hosts let in", "API keys and state: made anew there", "nothing for TLS"):
+    for words in (
+        "the SSH key that the hosts let in",
+        "API keys and state: made anew there",
+        "the fleet's certificate authority",
+    ):
         assert f"not in it: {words}" in bundle.said, bundle.said
 
 
