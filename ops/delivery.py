@@ -172,7 +172,9 @@ def sizes_here(settings: Settings) -> dict[str, int]:
     builder = Builder(local, Console(quiet=True))
     for role in settings.roles():
         image = settings.images.get(role)
-        image = image if image and has(local, image) else builder.present(role, rows[role])
+        with _one_at_a_time():
+            there = image and (loaded.bring(local, image) or has(local, image))
+        image = image if there else builder.present(role, rows[role])
         if image:
             own = local.images.get(image)
             found[str(own.id)] = int(own.attrs["Size"])
