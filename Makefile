@@ -8,11 +8,11 @@ TEST_SLOW := python -m pytest -m "not (unit or program)" -n 2 --dist loadscope -
 # These stacks run on this machine's own Docker engine.
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # A fleet's hosts get the images that are built here from this machine's engine.
-FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK))).yaml && echo --engine --edge)
+FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK))).yaml && echo --engine --fleet)
 # What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -82,6 +82,15 @@ backup-webui: ## save the web page's accounts and chats (FILE=path)
 
 restore-webui: ## put a backup of the web page in place (FILE=path; the newest without it)
 	@$(SET_UP) --tools -- $(OPS) restore-webui --stack $(STACK) $(if $(FILE),--file $(FILE))
+
+bundle-key: ## make the key that bundles are signed with, and show its public half
+	@$(SET_UP) -- $(OPS) bundle-key
+
+bundle: ## write all that STACK takes into one signed archive, for machines without a network (HOSTS=…, FILE=path, KEY=path, PYTHONS=3.11)
+	@$(SET_UP) --tools --engine $(FLEET) -- $(OPS) bundle --stack $(STACK) $(if $(FILE),--file $(FILE)) $(if $(KEY),--key $(KEY)) $(if $(PYTHONS),--pythons $(PYTHONS))
+
+load: ## verify a bundle and put it in place, without a network (FILE=path, KEY=public key, INTO=folder, ALLOW_OLDER="why")
+	@python3 -m tools.load "$(FILE)" $(if $(KEY),--key "$(KEY)") $(if $(INTO),--into "$(INTO)") $(if $(ALLOW_OLDER),--allow-older "$(ALLOW_OLDER)")
 
 pin: ## look up missing digests and commits, and write them down
 	@$(SET_UP) -- $(OPS) pin --stack $(STACK)

@@ -255,6 +255,27 @@ def alert_test(
 
 
 @app.command()
+def bundle(
+    stack: StackOrFleet = "edge",
+    file: Annotated[Path | None, typer.Option(help="where to; below .slm/bundles without it")] = None,
+    key: Annotated[Path | None, typer.Option(help="sign with this key; the one of bundle-key without it")] = None,
+    pythons: Annotated[str, typer.Option(help="the Pythons its packages are for, with commas")] = "",
+) -> None:
+    """Write all that the stack takes into one signed archive, for machines without a network."""
+    from ops.bundle.command import run
+
+    run(stack, file, key, pythons, console)
+
+
+@app.command("bundle-key")
+def bundle_key() -> None:
+    """Make the key that bundles are signed with, where there is none, and show its public half."""
+    from ops.bundle.signing import make_key
+
+    make_key(console)
+
+
+@app.command()
 def env(stack: Stack = "dev") -> None:
     """Print shell exports under which plain `pulumi` works on the stack."""
     from ops.preview import exports

@@ -12,6 +12,7 @@ from components.settings import Settings
 from components.targets.docker.ssh_errors import SshError
 from components.targets.spec import Docker
 from ops import docker_client
+from ops.bundle import loaded
 from ops.errors import UserError
 from ops.images import RegistrySilent, find, pull, resolve
 from ops.images_build import Builder
@@ -32,7 +33,8 @@ def bring_all(host: DockerClient, spec: Docker, settings: Settings, console: Con
     A role that the stack can do without is left out, and said so, where neither the host nor this machine has it.
     Raises UserError when another one can neither be pulled there nor made here.
     """
-    rows, chosen, carried, pulls = catalog().images, dict[str, str](), dict[str, str](), True
+    rows, chosen, carried = catalog().images, dict[str, str](), dict[str, str]()
+    pulls = not loaded.is_loaded()
     optional = settings.optional_roles()
     for role in [*settings.roles(), *optional]:
         wanted = settings.images.get(role)
@@ -61,7 +63,7 @@ def carry(spec: Docker, role: str, image: str, console: Console) -> None:
     from ops.fleet.registry import Registry
     from ops.fleet.registry_pull import deliver
 
-    offer = _offered(image)
+    offer = offered(image)
     with Registry(REGISTRY, read_only=True) as registry, console.status(f"image {role}") as status:
         try:
             done = deliver(
@@ -76,8 +78,11 @@ def carry(spec: Docker, role: str, image: str, console: Console) -> None:
     console.print(f"  image [bold]{role}[/bold]: {told}" + (f", {done.attempts} attempts" * (done.attempts > 1)))
 
 
-def _offered(image: str) -> Offer:
-    """The image as hosts get it: its layers are put into the registry's folder once, whichever host is first."""
+def offered(image: str) -> Offer:
+    """The image as hosts get it: its layers are put into the registry's folder once, whichever host is first.
+
+    Raises UserError.
+    """
     from ops.fleet.registry import Registry
     from ops.fleet.registry_steps import Offer
 
@@ -167,7 +172,9 @@ def sizes_here(settings: Settings) -> dict[str, int]:
     builder = Builder(local, Console(quiet=True))
     for role in settings.roles():
         image = settings.images.get(role)
-        image = image if image and has(local, image) else builder.present(role, rows[role])
+        with _one_at_a_time():
+            there = image and (loaded.bring(local, image) or has(local, image))
+        image = image if there else builder.present(role, rows[role])
         if image:
             own = local.images.get(image)
             found[str(own.id)] = int(own.attrs["Size"])

@@ -10,6 +10,7 @@ from rich.console import Console
 from components.catalog import ImageRow, catalog
 from components.settings.image_rules import registry_of
 from components.targets.spec import Docker
+from ops.bundle import loaded
 from ops.errors import UserError
 from ops.images_build import Builder
 
@@ -70,7 +71,7 @@ def find(
     an error and never replaced by another image. `silent` collects registries that did not answer, with the reason:
     none is asked twice. Raises UserError.
     """
-    if wanted and usable(client, row, wanted, builder):
+    if loaded.bring(client, wanted) or (wanted and usable(client, row, wanted, builder)):
         return wanted
     published = wanted if wanted and "@" in wanted else row.pinned
     if published and usable(client, row, published, builder):

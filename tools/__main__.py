@@ -49,6 +49,7 @@ def run(
     rehearsal: Annotated[bool, typer.Option(help="install the rehearsal's Kubernetes first")] = False,
     monitoring: Annotated[bool, typer.Option(help="install Prometheus and other programs of monitoring first")] = False,
     node: Annotated[bool, typer.Option(help="install its real node first, which takes root on Linux")] = False,
+    fleet: Annotated[bool, typer.Option(help="install what carries images to edge hosts first")] = False,
     edge: Annotated[
         bool, typer.Option(help="install what edge hosts take first; test hosts take root on Linux")
     ] = False,
@@ -58,7 +59,7 @@ def run(
     from tools.environment import toolchain_environment
 
     environment = dict(os.environ)
-    asked = (("rehearsal", rehearsal), ("monitoring", monitoring), ("edge", edge))
+    asked = (("rehearsal", rehearsal), ("monitoring", monitoring), ("edge", fleet or edge))
     groups = [name for name, wanted in asked if wanted]
     if node and (missing := no_node()):
         typer.echo(f"no kubelet and containerd: {missing}; the tests of a real node are skipped", err=True)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """From a bare python3 to this checkout's own environment: fetch uv, `uv sync` into .venv, run a command there.
 
-usage: python3 tools/bootstrap.py [--tools] [--engine] [--rehearsal] [--node] [--monitoring] [--edge]
+usage: python3 tools/bootstrap.py [--tools] [--engine] [--rehearsal] [--node] [--monitoring] [--fleet] [--edge]
                                   [-- COMMAND [ARGUMENT...]]
 
 --tools makes sure of Pulumi and its plugins before the command runs, --engine of a Docker engine, --rehearsal of the
 Kubernetes control plane that tests and rehearsals start, --node of the kubelet and containerd beside it, where this
-machine can run them, --monitoring of Prometheus and its like, --edge of what a fleet of edge hosts takes: the registry
-that carries images to them, and an SSH server for the hosts that the tests start, where this machine can run those.
+machine can run them, --monitoring of Prometheus and its like, --fleet of the registry that carries images to edge
+hosts, --edge of that and of an SSH server for the hosts that the tests start, where this machine can run those.
 Only the standard library is used here, and nothing that an old python3 could not read, so that it can say what is
 missing.
 """
@@ -28,6 +28,8 @@ MINIMUM = (3, 11)
 PYTHONS = ("python3.14", "python3.13", "python3.12", "python3.11")
 CHECKOUT = Path(__file__).resolve().parent.parent
 VENV = CHECKOUT / ".venv"
+WHEELS = CHECKOUT / ".bundle" / "wheels"
+"""The packages that came with this checkout in a bundle, where `make load` has put it."""
 PIP_FLAGS = ["--quiet", "--no-input", "--disable-pip-version-check", "--no-warn-script-location"]
 
 
@@ -215,7 +217,16 @@ def sync(uv: Path, cache: Path) -> None:
                 "        what was fetched is kept"
             )
 
-    if "UV_DEFAULT_INDEX" in site:
+    if WHEELS.is_dir():
+        # A bundle has what a deployment needs, for machines without a network, and nothing for tests.
+        wanted = cache / "uv" / "requirements.txt"
+        wanted.parent.mkdir(parents=True, exist_ok=True)
+        run("export", "--frozen", "--no-dev", "--offline", "--quiet", "--output-file", str(wanted), *base)
+        if not (VENV / "bin" / "python").exists():
+            run("venv", str(VENV), "--offline", *base)
+        kept = ["--offline", "--no-index", "--find-links", str(WHEELS), "--require-hashes"]
+        run("pip", "sync", *kept, str(wanted), "--python", str(VENV / "bin" / "python"))
+    elif "UV_DEFAULT_INDEX" in site:
         # uv.lock names the public index; a mirror serves the same files, which the lock's hashes prove.
         wanted = cache / "uv" / "requirements.txt"
         wanted.parent.mkdir(parents=True, exist_ok=True)
@@ -235,7 +246,7 @@ def main(arguments: list[str]) -> int:
     if "--" in arguments:
         cut = arguments.index("--")
         options, command = arguments[:cut], arguments[cut + 1 :]
-    if set(options) - {"--tools", "--engine", "--rehearsal", "--node", "--monitoring", "--edge"}:
+    if set(options) - {"--tools", "--engine", "--rehearsal", "--node", "--monitoring", "--fleet", "--edge"}:
         say(__doc__ or "")
         return 2
     try:

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from tools.installer import Installer
-from tools.places import VENV, pulumi_home
+from tools.places import BUNDLE, VENV, pulumi_home
 
 
 def toolchain_environment(installer: Installer | None = None) -> dict[str, str]:
@@ -31,7 +31,7 @@ def toolchain_environment(installer: Installer | None = None) -> dict[str, str]:
         "PULUMI_SKIP_UPDATE_CHECK": "true",
         "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
     }
-    if installer.origin("pulumi").get("way") == "build":
-        # It was built because Pulumi's own site did not answer: do not wait for it again.
+    if installer.origin("pulumi").get("way") == "build" or BUNDLE.exists():
+        # It was built because Pulumi's own site did not answer, or came in a bundle: do not wait for that site again.
         found["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
     return found

@@ -8,6 +8,9 @@ from pathlib import Path
 CHECKOUT = Path(__file__).resolve().parent.parent
 """The root of this checkout."""
 
+BUNDLE = CHECKOUT / ".bundle"
+"""What came with this checkout in a bundle; it exists where `make load` has put it."""
+
 VENV = CHECKOUT / ".venv"
 """The Python environment that tools/bootstrap.py makes."""
 

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.catalog import catalog, merge, rows
+from components.settings.bundled import with_bundle
 from components.settings.fleet import Fleet, applied
 from components.settings.model import Settings, json_schema
 from components.settings.problems import Problem, SettingsError, did_you_mean, from_validation, unknown
@@ -60,7 +61,7 @@ def load(
         harm = "prod without a secrets provider: nothing says what protects its keys"
         fix = "add secretsprovider: azurekeyvault://…, or secretsprovider: passphrase when you keep a strong one"
         raise SettingsError(file, [Problem("secretsprovider", harm, fix)])
-    return settings
+    return with_bundle(settings, project_dir)
 
 
 def load_overlay(path: Path) -> dict[str, Any]:

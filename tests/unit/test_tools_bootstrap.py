@@ -172,6 +172,7 @@ def test_a_rehearsal_is_asked_for_as_tools_and_engine_are(checkout: Path, monkey
         (["--tools"], [command_line.Installer().default]),
         (["--rehearsal"], [command_line.Installer().group("rehearsal")]),
         (["--monitoring"], [command_line.Installer().group("monitoring")]),
+        (["--fleet"], [command_line.Installer().group("edge")]),
         (
             ["--tools", "--rehearsal"],
             [[*command_line.Installer().default, *command_line.Installer().group("rehearsal")]],
@@ -181,7 +182,7 @@ def test_a_rehearsal_is_asked_for_as_tools_and_engine_are(checkout: Path, monkey
             [[*command_line.Installer().group("rehearsal"), *command_line.Installer().group("rehearsal-node")]],
         ),
     ],
-    ids=["neither", "tools", "rehearsal", "monitoring", "both", "rehearsal and node"],
+    ids=["neither", "tools", "rehearsal", "monitoring", "fleet", "both", "rehearsal and node"],
 )
 def test_what_is_asked_for_is_installed_in_one_go(
     monkeypatch: pytest.MonkeyPatch, options: list[str], expected: list[list[str]]
@@ -221,6 +222,33 @@ def test_an_interrupt_ends_with_130_and_says_how_to_go_on(
 def test_an_unknown_option_shows_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert bootstrap.main(["--toolz"]) == 2
     assert "usage:" in capsys.readouterr().err
+
+
+def test_a_fleet_takes_no_ssh_server_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tools.openssh.ensure", lambda _: pytest.fail("it is for the hosts of the tests"))
+    monkeypatch.setattr(command_line.Installer, "ensure", lambda self, names: None)
+    monkeypatch.setattr(sys, "argv", ["tools", "run", "--fleet"])
+    assert command_line.main() == 0
+
+
+def test_a_checkout_that_came_in_a_bundle_installs_from_it_and_asks_nobody(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        ran.append(command)
+        return subprocess.CompletedProcess(command, 0, "global.index-url='https://mirror.example/simple'\n", "")
+
+    wheels = checkout / ".bundle/wheels"
+    wheels.mkdir(parents=True)
+    monkeypatch.setattr(bootstrap, "WHEELS", wheels)
+    monkeypatch.setattr(bootstrap.subprocess, "run", run)
+    bootstrap.sync(Path("uv"), checkout / "cache")
+    export, sync = (command for command in ran if command[0] == "uv")
+    assert "--offline" in export
+    assert "--no-dev" in export
+    assert f"--offline --no-index --find-links {wheels} --require-hashes" in " ".join(sync)
 
 
 def test_a_commands_exit_code_comes_through(tmp_path: Path) -> None:
