@@ -24,6 +24,10 @@ KERNEL_SETTINGS = {
 """What a kubelet sets on its machine at its start. These are of the whole machine, which is not the node's alone: the
 node sees files of its own in their place."""
 
+PROCESSORS = 8
+"""What the node tells the scheduler it has, where the machine has fewer. Requests are promises, and those of a whole
+stack are more than a small machine has; what runs shares what there is."""
+
 READY = "inside"
 
 
@@ -61,6 +65,24 @@ def mounts(folder: Path) -> None:
         own.parent.mkdir(parents=True, exist_ok=True)
         own.write_text(f"{value}\n")
         mount("--bind", str(own), f"/proc/sys/{name}")
+    if (os.cpu_count() or 1) < PROCESSORS:
+        processors(folder, PROCESSORS)
+
+
+def processors(folder: Path, count: int) -> None:
+    """Show so many in /sys, where the kubelet counts them. Containers have a /sys of their own with the machine's."""
+    shown, nodes = folder / "processors", folder / "memory-nodes"
+    for number in range(count):
+        topology = shown / f"cpu{number}" / "topology"
+        topology.mkdir(parents=True)
+        (topology / "core_id").write_text(f"{number}\n")
+        (topology / "physical_package_id").write_text("0\n")
+    (shown / "online").write_text(f"0-{count - 1}\n")
+    mount("--bind", str(shown), "/sys/devices/system/cpu")
+    # Where the kernel tells which memory is near which processor, the kubelet would count there.
+    nodes.mkdir()
+    if Path("/sys/devices/system/node").is_dir():
+        mount("--bind", str(nodes), "/sys/devices/system/node")
 
 
 def own_sys(folder: Path) -> None:
