@@ -7,6 +7,7 @@ writes FOLDER/inside when the mounts are made.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,6 +29,7 @@ PROCESSORS = 8
 """What the node tells the scheduler it has, where the machine has fewer. Requests are promises, and those of a whole
 stack are more than a small machine has; what runs shares what there is."""
 
+SHOWN = Path("/sys/devices/system/cpu")
 READY = "inside"
 
 
@@ -70,15 +72,18 @@ def mounts(folder: Path) -> None:
 
 
 def processors(folder: Path, count: int) -> None:
-    """Show so many in /sys, where the kubelet counts them. Containers have a /sys of their own with the machine's."""
+    """Show so many in /sys, where the kubelet counts them; only the machine's own have a place and are switched on, as
+    it binds its pods to those. Containers have a /sys of their own with the machine's.
+    """
     shown, nodes = folder / "processors", folder / "memory-nodes"
     for number in range(count):
-        topology = shown / f"cpu{number}" / "topology"
+        topology, own = (folder / f"cpu{number}" / "topology" for folder in (shown, SHOWN))
         topology.mkdir(parents=True)
-        (topology / "core_id").write_text(f"{number}\n")
-        (topology / "physical_package_id").write_text("0\n")
-    (shown / "online").write_text(f"0-{count - 1}\n")
-    mount("--bind", str(shown), "/sys/devices/system/cpu")
+        for name in ("core_id", "physical_package_id"):
+            if (own / name).exists():
+                shutil.copyfile(own / name, topology / name)
+    shutil.copyfile(SHOWN / "online", shown / "online")
+    mount("--bind", str(shown), str(SHOWN))
     # Where the kernel tells which memory is near which processor, the kubelet would count there.
     nodes.mkdir()
     if Path("/sys/devices/system/node").is_dir():

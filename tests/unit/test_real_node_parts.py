@@ -76,10 +76,16 @@ def test_a_small_machine_shows_the_scheduler_more_processors_than_it_has(
 ) -> None:
     mounted: dict[str, str] = {}
     monkeypatch.setattr(inside, "mount", lambda _how, what, where: mounted.update({where: what}))
+    own = tmp_path / "machine"
+    (own / "cpu0" / "topology").mkdir(parents=True)
+    (own / "cpu0" / "topology" / "core_id").write_text("0\n")
+    (own / "online").write_text("0\n")
+    monkeypatch.setattr(inside, "SHOWN", own)
     inside.processors(tmp_path, 3)
-    shown = Path(mounted["/sys/devices/system/cpu"])
-    assert {path.parts[-2] for path in shown.glob("cpu[0-9]/topology")} == {"cpu0", "cpu1", "cpu2"}
-    assert (shown / "online").read_text() == "0-2\n"
+    shown = Path(mounted[str(own)])
+    assert {path.name for path in shown.glob("cpu*[0-9]")} == {"cpu0", "cpu1", "cpu2"}
+    assert [path.parts[-3] for path in shown.glob("cpu*/topology/core_id")] == ["cpu0"], "pods are bound to these"
+    assert (shown / "online").read_text() == "0\n"
     assert not list((tmp_path / "memory-nodes").iterdir()), "or it would be counted there"
 
 
