@@ -274,7 +274,9 @@ def test_a_test_alert_leaves_the_cluster(watched: Monitoring, stack: Stack, hook
     stack.ops("alert-test", "--severity", "info").must_fail("no receiver", "takes info alerts")
 
 
-def test_policies_would_let_every_connection_that_is_open_pass(watched: Monitoring, cluster: Cluster) -> None:
+def test_control_31_policies_would_let_every_connection_that_is_open_pass(
+    watched: Monitoring, cluster: Cluster
+) -> None:
     """Nobody enforces them here, so what they say is held against what the kernel says is connected."""
     known = places(cluster)
     seen = connections(cluster, known)
