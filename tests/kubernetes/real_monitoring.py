@@ -19,7 +19,9 @@ from ops import inside
 from rehearsal.life.judging.network import Edge, Place, may
 from tests.kubernetes.real_stack import AGENTS, NAMESPACE, Cluster, Stack
 
-ESTABLISHED = "01"
+ESTABLISHED, CLOSED_LATELY = "01", "06"
+"""States of a connection, as the kernel numbers them. What was closed is remembered for a minute by who closed it."""
+
 NODE = "the node"
 
 
@@ -87,8 +89,8 @@ def policies(cluster: Cluster) -> list[dict[str, Any]]:
 
 
 def connections(cluster: Cluster, known: dict[str, Place]) -> set[tuple[str, str, int]]:
-    """Connections between these places that are open now: address that called, address that was called, port."""
-    open_now = {
+    """Connections between these places of the last minute: address that called, address that was called, port."""
+    open_lately = {
         (address, *ends)
         for address, place in known.items()
         if place.name != NODE
@@ -96,7 +98,7 @@ def connections(cluster: Cluster, known: dict[str, Place]) -> set[tuple[str, str
     }
     listening = {(address, port) for address, place in known.items() for port in _listens(cluster, place)}
     found = set()
-    for own, port, other, other_port in open_now:
+    for own, port, other, other_port in open_lately:
         if (own, port) in listening:
             found.add((other, own, port))
         elif known.get(other) and known[other].name == NODE:
@@ -110,8 +112,12 @@ def forbidden(cluster: Cluster, seen: set[tuple[str, str, int]], known: dict[str
     return [
         str(Edge(known[source].name, known[target].name, port))
         for source, target, port in sorted(seen)
-        if not may(all_policies, "Egress", known[source], known[target], port)
-        or not may(all_policies, "Ingress", known[target], known[source], port)
+        # Whoever calls itself by its Service's name is let through by every plugin.
+        if source != target
+        and not (
+            may(all_policies, "Egress", known[source], known[target], port)
+            and may(all_policies, "Ingress", known[target], known[source], port)
+        )
     ]
 
 
@@ -124,10 +130,10 @@ def _listens(cluster: Cluster, place: Place) -> set[int]:
 
 
 def _open(table: str) -> Iterator[tuple[int, str, int]]:
-    """Own port, other address and port of each open connection in what the kernel tells of them."""
+    """Own port, other address and port of each connection in what the kernel tells of them."""
     for line in table.splitlines():
         words = line.split()
-        if len(words) < 4 or words[3] != ESTABLISHED:
+        if len(words) < 4 or words[3] not in (ESTABLISHED, CLOSED_LATELY):
             continue
         (_, port), (other, other_port) = (word.split(":") for word in words[1:3])
         if (address := _address(other)) is not None:
