@@ -191,5 +191,6 @@ def _not_reached(late: list[Waiting], asked: dict[str, Receiver], stack: str) ->
     return UserError(
         "\n".join(lines),
         harm="real alerts would not arrive either",
-        fix=f"docker logs slm-{stack}-{alertmanager.NAME} says why; then docs/runbooks/AlertsDoNotArrive.md",
+        fix=f"its log says why: docker logs slm-{stack}-{alertmanager.NAME}, on a cluster kubectl logs"
+        f" {alertmanager.NAME}-0 -n NAMESPACE; then docs/runbooks/AlertsDoNotArrive.md",
     )

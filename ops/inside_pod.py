@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,7 @@ class PrometheusPod:
         """Exit code, output and errors of a command. Raises NoAnswer."""
         from kubernetes import client, config
         from urllib3.exceptions import HTTPError
+        from websocket import WebSocketException
 
         try:
             with config.new_client_from_config(self._target.kubeconfig, self._target.context) as api:  # type: ignore[no-untyped-call]
@@ -40,7 +42,7 @@ class PrometheusPod:
                 return _executed(core, self._pod(core), self._names.namespace, command, seconds)
         except client.ApiException as error:
             raise NoAnswer(f"the cluster answers {error.status or ''} {error.reason}") from None
-        except (config.ConfigException, HTTPError, OSError) as error:
+        except (config.ConfigException, HTTPError, WebSocketException, OSError) as error:
             raise NoAnswer(f"the cluster cannot be asked: {error}") from None
 
     def _pod(self, core: CoreV1Api) -> str:
@@ -62,6 +64,7 @@ class PrometheusPod:
 
 def _executed(core: CoreV1Api, pod: str, namespace: str, command: list[str], seconds: float) -> tuple[int, str, str]:
     from kubernetes.stream import stream
+    from kubernetes.stream.ws_client import ERROR_CHANNEL
 
     running = stream(
         core.connect_get_namespaced_pod_exec,
@@ -74,10 +77,27 @@ def _executed(core: CoreV1Api, pod: str, namespace: str, command: list[str], sec
         stderr=True,
         tty=False,
         _preload_content=False,
+        # A letter may be in two pieces of an answer, so that pieces are put together before they are read as text.
+        binary=True,
     )
     # The client forgets its socket when the other side has closed.
     with closing(running.sock.sock):
         running.run_forever(timeout=seconds)
         if running.is_open():
             raise NoAnswer(f"no answer within {seconds:.0f} s")
-        return running.returncode, running.read_stdout(), running.read_stderr()
+        code = _exit_code(running.read_channel(ERROR_CHANNEL))
+        return code, running.read_stdout().decode(errors="replace"), running.read_stderr().decode(errors="replace")
+
+
+def _exit_code(ended: bytes) -> int:
+    """What the API server says of a command that has ended. Raises NoAnswer where it never ran, or nobody knows."""
+    if not ended:
+        raise NoAnswer("the connection to its pod was cut")
+    told = json.loads(ended)
+    if told.get("status") == "Success":
+        return 0
+    causes = (told.get("details") or {}).get("causes") or ()
+    code = next((cause["message"] for cause in causes if cause.get("reason") == "ExitCode"), "")
+    if not code.isdigit():
+        raise NoAnswer(f"its pod does not run the command: {told.get('message') or told}")
+    return int(code)

@@ -31,6 +31,10 @@ defaults
 
 frontend figures
     bind :{PORT}
+    # Who only looks whether somebody listens, as the probe does, never gets to the kubelet, which would log each look.
+    tcp-request inspect-delay 5s
+    tcp-request content accept if {{ req.ssl_hello_type 1 }}
+    tcp-request content reject
     default_backend kubelet
 
 backend kubelet

@@ -26,20 +26,24 @@ class Store:
         """Make an image that holds one program and nothing else, which must be linked statically."""
         self._run("import", "-", given=archive(name, program, arguments))
 
-    def from_docker(self, image: str) -> str:
-        """Bring an image in from this machine's Docker engine; gives the reference that pods name it by, with digest.
+    def from_docker(self, *images: str) -> list[str]:
+        """Bring images in from this machine's Docker engine, what they share once; gives the references that pods name
+        them by, with digest.
 
         Docker's engine gives an image it built no digest, so this is the one that containerd finds for it. Raises
         CannotRun.
         """
-        with subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE) as saving:
+        with subprocess.Popen(["docker", "save", *images], stdout=subprocess.PIPE) as saving:
             subprocess.run([*self._ctr, "import", "-"], stdin=saving.stdout, check=False, capture_output=True)
         if saving.returncode:
             raise CannotRun(
-                f"This machine's Docker engine does not give out {image}",
+                f"This machine's Docker engine does not give out {', '.join(images)}",
                 harm="the node has no image to run",
-                fix="see whether it is there: docker images",
+                fix="see whether they are there: docker images",
             )
+        return [self._by_digest(image) for image in images]
+
+    def _by_digest(self, image: str) -> str:
         listed = self._run("list", f"name=={image}").splitlines()[1:]
         if not listed:
             raise CannotRun(

@@ -7,6 +7,7 @@ writes FOLDER/inside when the mounts are made.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,11 @@ KERNEL_SETTINGS = {
 """What a kubelet sets on its machine at its start. These are of the whole machine, which is not the node's alone: the
 node sees files of its own in their place."""
 
+PROCESSORS = 8
+"""What the node tells the scheduler it has, where the machine has fewer. Requests are promises, and those of a whole
+stack are more than a small machine has; what runs shares what there is."""
+
+SHOWN = Path("/sys/devices/system/cpu")
 READY = "inside"
 
 
@@ -61,6 +67,27 @@ def mounts(folder: Path) -> None:
         own.parent.mkdir(parents=True, exist_ok=True)
         own.write_text(f"{value}\n")
         mount("--bind", str(own), f"/proc/sys/{name}")
+    if (os.cpu_count() or 1) < PROCESSORS:
+        processors(folder, PROCESSORS)
+
+
+def processors(folder: Path, count: int) -> None:
+    """Show so many in /sys, where the kubelet counts them; only the machine's own have a place and are switched on, as
+    it binds its pods to those. Containers have a /sys of their own with the machine's.
+    """
+    shown, nodes = folder / "processors", folder / "memory-nodes"
+    for number in range(count):
+        topology, own = (folder / f"cpu{number}" / "topology" for folder in (shown, SHOWN))
+        topology.mkdir(parents=True)
+        for name in ("core_id", "physical_package_id"):
+            if (own / name).exists():
+                shutil.copyfile(own / name, topology / name)
+    shutil.copyfile(SHOWN / "online", shown / "online")
+    mount("--bind", str(shown), str(SHOWN))
+    # Where the kernel tells which memory is near which processor, the kubelet would count there.
+    nodes.mkdir()
+    if Path("/sys/devices/system/node").is_dir():
+        mount("--bind", str(nodes), "/sys/devices/system/node")
 
 
 def own_sys(folder: Path) -> None:

@@ -2,75 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
 import signal
 import socket
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import psutil
 import pytest
 
 from tests.docker import fast_stack, tiny_model
 from tests.docker.project import Finished, Project
+from tests.webhook import Hook, listening
 
 # Where no image registry answers and nothing is cached, a quarter of an hour goes into compiling.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(2400)]
 
 
-@dataclass
-class Hook:
-    """A webhook on this machine that containers reach. `status` is what it answers, `got` what it was sent."""
-
-    status: int = 200
-    url: str = ""
-    got: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def alerts(self) -> list[dict[str, Any]]:
-        """Every alert of every message."""
-        return [alert for message in self.got for alert in message["alerts"]]
-
-
-@contextmanager
-def listening() -> Iterator[Hook]:
-    """A webhook on the address that this machine has on Docker's own bridge."""
-    hook = Hook()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            message = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if hook.status == 200:
-                hook.got.append(message)
-            self.send_response(hook.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    address = next(a.address for a in psutil.net_if_addrs()["docker0"] if a.family == socket.AF_INET)
-    server = ThreadingHTTPServer((address, 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    hook.url = f"http://{address}:{server.server_port}/alerts"
-    try:
-        yield hook
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
 @pytest.fixture(scope="module")
 def hook() -> Iterator[Hook]:
-    with listening() as hook:
+    # The address that this machine has on Docker's own bridge.
+    address = next(a.address for a in psutil.net_if_addrs()["docker0"] if a.family == socket.AF_INET)
+    with listening(address) as hook:
         yield hook
 
 

@@ -1,4 +1,4 @@
-"""A stack on a real node, and the ways into its pods that everybody with the kubeconfig has."""
+"""A watched stack on a real node, and the ways into its pods that everybody with the kubeconfig has."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from contextlib import closing
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes import client
 from kubernetes.stream import portforward, stream
 
@@ -19,21 +21,29 @@ from ops.site import discover
 from rehearsal import plugins
 from rehearsal.real_node import RealNode, configuration
 from rehearsal.real_node.cluster import LABEL, REAL, STORAGE_CLASS
+from tests.docker.project import Finished
 
 CHECKOUT = Path(__file__).parents[2]
 NAMESPACE = "real"
+AGENTS = "real-node-agents"
 MODEL = "qwen2.5-coder-0.5b-instruct"
 
 
 class Stack:
-    """The committed dev stack on the node, its target and engine laid over as a person would; its state in a folder."""
+    """The committed dev stack on the node, its target and engine changed as a person would; its state in a folder.
 
-    def __init__(self, folder: Path, node: RealNode, images: dict[str, str], key: str) -> None:
+    Critical alerts go to `webhook`.
+    """
+
+    def __init__(self, folder: Path, node: RealNode, images: dict[str, str], key: str, webhook: str) -> None:
         self.folder, self._home = folder / "stack", folder / "home"
         plugins.prepare(self._home, ())
         (self.folder / "state").mkdir(parents=True)
-        shutil.copy(CHECKOUT / "Pulumi.yaml", self.folder)
-        for part in ("__main__.py", "components"):
+        for file in ("Pulumi.yaml", "Pulumi.dev.yaml"):
+            shutil.copy(CHECKOUT / file, self.folder)
+        # Commands look for the stack beside themselves.
+        shutil.copytree(CHECKOUT / "ops", self.folder / "ops")
+        for part in ("__main__.py", "components", "tools", "images"):
             (self.folder / part).symlink_to(CHECKOUT / part)
         shutil.copy(node.plane.kubeconfig, self.folder / "kubeconfig")
         host, _, port = node.proxy.removeprefix("http://").partition(":")
@@ -43,18 +53,29 @@ class Stack:
             "namespace": NAMESPACE,
             "pools": {"general": {"labels": {LABEL: REAL}, "max_nodes": 1, "max_pids": configuration.MAX_PROCESSES}},
             "storage_class": STORAGE_CLASS,
+            "data_class": STORAGE_CLASS,
             "keep_volumes": False,
             "egress": [{"cidr": f"{host}/32", "port": int(port)}],
         }
         self("stack", "init", "dev")
-        self.set("targets", {"laptop": target})
-        self.set("engines", {"chat": {"kind": "llamacpp", "model": MODEL, "cpus": 1, "parallel": 1, "startup": 300}})
-        self.set("gateway", {"cpus": 0.25})
-        self.set("monitoring", None)  # its images are a gigabyte, which each run would hand to the node
-        self.set("images", images)
-        self.set("security", {"allow_registries": ["slm.local"]})
-        self.set("site", {**discover().model_dump(exclude_defaults=True), "proxy": node.proxy})
-        self.set("apiKeys", {"first": key}, "--secret")
+        chat = {"kind": "llamacpp", "target": "laptop", "model": MODEL, "cpus": 1, "parallel": 1, "startup": 300}
+        self.describe(
+            {
+                "targets": {"laptop": target},
+                "engines": {"chat": chat},
+                "gateway": {"target": "laptop", "cpus": 0.25},
+                "monitoring": {
+                    "target": "laptop",
+                    "scrape_seconds": 5,
+                    "grafana": None,  # its image cannot be had from packages
+                    "receivers": {"oncall": {"kind": "webhook", "url": webhook}},
+                },
+                "images": images,
+                "security": {"allow_registries": ["slm.local"]},
+                "site": {**discover().model_dump(exclude_defaults=True), "proxy": node.proxy},
+            }
+        )
+        self.keys({"first": key})
 
     def __call__(self, *arguments: str, timeout: float = 900) -> str:
         """A Pulumi command that must succeed; gives what it printed."""
@@ -71,26 +92,43 @@ class Stack:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def set(self, key: str, value: object, *options: str) -> None:
-        self("config", "set", *options, f"slm:{key}", json.dumps(value))
+    def describe(self, values: dict[str, Any]) -> None:
+        """Write parts of the stack's file."""
+        file = self.folder / "Pulumi.dev.yaml"
+        document = yaml.safe_load(file.read_text())
+        document["config"] |= {f"slm:{name}": value for name, value in values.items()}
+        file.write_text(yaml.safe_dump(document, sort_keys=False))
+
+    def keys(self, keys: dict[str, str]) -> None:
+        """Let these API keys in, by id, from the next `up` on."""
+        self("config", "set", "--secret", "slm:apiKeys", json.dumps(keys))
+
+    def ops(self, *arguments: str) -> Finished:
+        """A command that a person types, `python -m ops …`, to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "ops", *arguments, "--stack", "dev"],
+            cwd=self.folder, env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180,
+        )  # fmt: skip
+        return Finished(done.returncode, done.stdout)
 
 
 class Cluster:
-    """The namespace of the stack, as somebody with the kubeconfig reaches it."""
+    """The namespaces of the stack, as somebody with the kubeconfig reaches them."""
 
     def __init__(self, api: client.ApiClient) -> None:
-        self.core = client.CoreV1Api(api)
+        self.api, self.core = api, client.CoreV1Api(api)
 
     def pods(self) -> dict[str, client.V1Pod]:
         """By the workload's name."""
-        found = self.core.list_namespaced_pod(NAMESPACE).items
+        found = [pod for namespace in (NAMESPACE, AGENTS) for pod in self.core.list_namespaced_pod(namespace).items]
         return {pod.metadata.labels["app.kubernetes.io/name"]: pod for pod in found}
 
     def run(self, workload: str, *command: str) -> str:
         """What a command in the workload's container prints."""
-        name = self.pods()[workload].metadata.name
+        pod = self.pods()[workload].metadata
         running = stream(
-            self.core.connect_get_namespaced_pod_exec, name, NAMESPACE,
+            self.core.connect_get_namespaced_pod_exec, pod.name, pod.namespace,
             command=list(command), stdout=True, stderr=True, stdin=False, tty=False, _preload_content=False,
         )  # fmt: skip
         # The client forgets its socket when the other side has closed.

@@ -85,6 +85,8 @@ def test_the_way_to_a_kubelet_leads_to_its_own_node(copies: Stack) -> None:
     config = found(copies, "ConfigMap/kubelet-proxy-files")["data"]["haproxy.cfg"]
     assert f'server own "${{{NODE_ADDRESS}}}:10250"' in config
     assert "mode tcp" in config, "what goes through is encrypted, and the token in it"
+    last = [line.strip() for line in config.splitlines() if "tcp-request content" in line]
+    assert last == ["tcp-request content accept if { req.ssl_hello_type 1 }", "tcp-request content reject"]
     [egress] = found(copies, "NetworkPolicy/from-kubelet-proxy-outside")["spec"]["egress"]
     assert egress["ports"] == [{"protocol": "TCP", "port": 10250}]
 

@@ -12,6 +12,10 @@ from components.monitoring.rules import Facts, Objectives, Record, alerts, facts
 from components.monitoring.rules.facts import MIB
 from components.monitoring.rules.objectives import FIRST_TOKEN_EDGES, TOKEN_EDGES
 from components.settings import Settings, load
+from components.targets.kubernetes.controllers import controller
+from components.targets.kubernetes.names import Names
+from components.targets.kubernetes.site import ClusterSite
+from components.targets.placement import Surroundings
 from tests.unit.monitoring_rules_samples import FACTS, IMAGE
 from tests.unit.settings_base import load_changed
 
@@ -57,6 +61,18 @@ def test_an_engine_on_this_machine_has_its_prediction_and_no_price(tmp_path: Pat
     [workload] = of.workloads
     assert workload.limit_bytes == settings.workload_of("chat").resources.memory_mib * MIB
     assert workload.image == IMAGE
+
+
+def test_a_limit_is_the_one_that_the_target_sets(tmp_path: Path) -> None:
+    """Were it another one, every workload of a cluster would be told to differ from its description."""
+    cluster = {"kind": "kubernetes", "kubeconfig": "/etc/k3s.yaml"}
+    settings = pinned(load_changed({"engines": {"chat": LAPTOP}, "targets": {"laptop": cluster}}, tmp_path))
+    service = settings.workload_of("chat")
+    [workload] = facts(settings, [service], []).workloads
+    site = ClusterSite(namespace="slm")
+    container = controller(service, Surroundings(), Names(site, "dev"))["spec"]["template"]["spec"]["containers"][0]
+    assert container["resources"]["limits"]["memory"] == f"{workload.limit_bytes // MIB}Mi"
+    assert workload.limit_bytes > service.resources.memory_mib * MIB, "its shared memory counts as well"
 
 
 def test_an_endpoint_that_someone_else_runs_has_a_name_and_a_model_only(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from rehearsal.control_plane import MissingProgram
 from rehearsal.control_plane.commands import POD_NETWORK, SERVICE_NETWORK
-from rehearsal.real_node import CannotRun, NodePrograms, cluster, configuration, require, requirements
+from rehearsal.real_node import CannotRun, NodePrograms, cluster, configuration, inside, require, requirements
 from rehearsal.real_node.cable import RANGE, Cable
 from rehearsal.real_node.images import archive
 from rehearsal.real_node.relay import Relay
@@ -69,6 +69,24 @@ def test_a_kubelet_lets_nobody_in_without_a_certificate_and_takes_the_older_cont
     assert told["authentication"]["anonymous"] == {"enabled": False}
     assert told["authorization"] == {"mode": "Webhook"}
     assert (told["readOnlyPort"], told["failCgroupV1"], told["cgroupRoot"]) == (0, False, "/group")
+
+
+def test_a_small_machine_shows_the_scheduler_more_processors_than_it_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mounted: dict[str, str] = {}
+    monkeypatch.setattr(inside, "mount", lambda _how, what, where: mounted.update({where: what}))
+    own = tmp_path / "machine"
+    (own / "cpu0" / "topology").mkdir(parents=True)
+    (own / "cpu0" / "topology" / "core_id").write_text("0\n")
+    (own / "online").write_text("0\n")
+    monkeypatch.setattr(inside, "SHOWN", own)
+    inside.processors(tmp_path, 3)
+    shown = Path(mounted[str(own)])
+    assert {path.name for path in shown.glob("cpu*[0-9]")} == {"cpu0", "cpu1", "cpu2"}
+    assert [path.parts[-3] for path in shown.glob("cpu*/topology/core_id")] == ["cpu0"], "pods are bound to these"
+    assert (shown / "online").read_text() == "0\n"
+    assert not list((tmp_path / "memory-nodes").iterdir()), "or it would be counted there"
 
 
 def test_addresses_of_pods_services_and_cables_are_apart_and_pods_are_the_clusters() -> None:

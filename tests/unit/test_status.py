@@ -14,6 +14,7 @@ from typing import Any
 import docker.errors
 import pytest
 import requests
+from kubernetes.stream.ws_client import ERROR_CHANNEL
 from rich.console import Console
 
 from components.monitoring.rules import alerts
@@ -355,11 +356,22 @@ def test_the_status_as_data_has_its_problems() -> None:
     assert QWEN["engine"] in status_of(stack).problems[0]
 
 
+def ended(code: int) -> bytes:
+    """What the API server says at the end of a command in a pod."""
+    if code == 0:
+        return b'{"metadata":{},"status":"Success"}'
+    causes = [{"reason": "ExitCode", "message": str(code)}]
+    return json.dumps({"status": "Failure", "reason": "NonZeroExitCode", "details": {"causes": causes}}).encode()
+
+
+NEVER_RAN = b'{"status":"Failure","reason":"InternalError","message":"error executing it","details":{"causes":[{}]}}'
+
+
 class Running:
     """A command in a pod that has ended, as the cluster's client gives it; `open_`: one that has not."""
 
-    def __init__(self, code: int, out: str, err: str, *, open_: bool) -> None:
-        self.returncode, self.out, self.err, self.open_ = code, out, err, open_
+    def __init__(self, how: bytes, out: str, err: str, *, open_: bool) -> None:
+        self.how, self.out, self.err, self.open_ = how, out, err, open_
         self.sock = SimpleNamespace(sock=SimpleNamespace(close=lambda: None))
 
     def run_forever(self, timeout: float) -> None:
@@ -368,11 +380,15 @@ class Running:
     def is_open(self) -> bool:
         return self.open_
 
-    def read_stdout(self) -> str:
-        return self.out
+    def read_channel(self, channel: int) -> bytes:
+        assert channel == ERROR_CHANNEL
+        return self.how
 
-    def read_stderr(self) -> str:
-        return self.err
+    def read_stdout(self) -> bytes:
+        return self.out.encode()
+
+    def read_stderr(self) -> bytes:
+        return self.err.encode()
 
 
 def pod(monkeypatch: pytest.MonkeyPatch, running: Running, *pods: tuple[str, str | None]) -> tuple[Wget, list[Any]]:
@@ -391,6 +407,7 @@ def pod(monkeypatch: pytest.MonkeyPatch, running: Running, *pods: tuple[str, str
             return SimpleNamespace(items=found)
 
     def stream(what: str, name: str, namespace: str, **more: Any) -> Running:
+        assert more["binary"], "text would be broken where an answer is cut"
         asked.append((what, name, namespace, more["container"], more["command"]))
         return running
 
@@ -406,7 +423,7 @@ def pod(monkeypatch: pytest.MonkeyPatch, running: Running, *pods: tuple[str, str
 
 def test_on_a_cluster_it_asks_in_the_pod_that_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = '{"status":"success","data":{"alerts":[]}}'
-    way, asked = pod(monkeypatch, Running(0, answer, "", open_=False), ("goes", "2026-11-26"), ("stays", None))
+    way, asked = pod(monkeypatch, Running(ended(0), answer, "", open_=False), ("goes", "2026-11-26"), ("stays", None))
     assert Prometheus(way).alerts() == []
     assert asked[0] == ("own", "app.kubernetes.io/name=prometheus,app.kubernetes.io/instance=dev")
     assert asked[1][:4] == ("exec", "stays", "own", "prometheus")
@@ -416,9 +433,11 @@ def test_on_a_cluster_it_asks_in_the_pod_that_stays(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize(
     ("running", "pods", "said"),
     [
-        (Running(0, "", "", open_=False), (), "no pod app.kubernetes.io/name=prometheus"),
-        (Running(0, "", "", open_=True), (("one", None),), "no answer within"),
-        (Running(1, "", "wget: refused", open_=False), (("one", None),), "wget: refused"),
+        (Running(ended(0), "", "", open_=False), (), "no pod app.kubernetes.io/name=prometheus"),
+        (Running(b"", "", "", open_=True), (("one", None),), "no answer within"),
+        (Running(b"", "half of", "", open_=False), (("one", None),), "the connection to its pod was cut"),
+        (Running(NEVER_RAN, "", "", open_=False), (("one", None),), "does not run the command: error executing it"),
+        (Running(ended(1), "", "wget: refused", open_=False), (("one", None),), "wget: refused"),
     ],
 )
 def test_on_a_cluster_that_does_not_answer_it_says_so(

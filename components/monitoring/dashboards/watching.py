@@ -103,7 +103,7 @@ def _alerts() -> tuple[Panel, ...]:
             queries=(
                 Query(
                     expr='slm:workload_memory_bytes{workload=~"prometheus|alertmanager|loki|collector|blackbox|'
-                    'node-exporter|cadvisor|ollama-exporter|engine-api|grafana"}',
+                    'node-exporter|cadvisor|ollama-exporter|dcgm-exporter|engine-api|kubelet-proxy|grafana"}',
                     legend="{{workload}}",
                 ),
             ),

@@ -12,7 +12,8 @@ from pydantic import Field
 from components.engines import External
 from components.monitoring.rules.objectives import Objectives
 from components.pricing import own_prices, price_of
-from components.targets.spec import Aks
+from components.targets.kubernetes.storage import memory_mib
+from components.targets.spec import Aks, Docker, TargetSpec
 from components.webui.workload import NAME as WEBUI
 from components.workload import Value, Workload
 
@@ -39,7 +40,9 @@ class EngineFacts(Value):
 
 
 class WorkloadFacts(Value):
-    """One service as described: its memory limit in bytes, and the digest of its image where the target tells it."""
+    """One service as described: its memory limit in bytes as the target sets it, and the digest of its image where the
+    target tells it.
+    """
 
     name: str
     least: int = Field(1, ge=0)
@@ -83,7 +86,7 @@ def facts(
             WorkloadFacts(
                 name=service.name,
                 least=least.get(service.name, 1),
-                limit_bytes=service.resources.memory_mib * MIB,
+                limit_bytes=_limit_mib(settings, service) * MIB,
                 image=_digest(settings, service),
             )
             for service in services
@@ -125,12 +128,21 @@ def _least(settings: Settings, name: str) -> int:
     return engine.scaling.min if engine.scaling else engine.replicas
 
 
+def _limit_mib(settings: Settings, service: Workload) -> int:
+    """A cluster counts what lies in directories in memory as the container's own, and its limit is higher by them."""
+    on_docker = isinstance(_target(settings, service), Docker)
+    return service.resources.memory_mib if on_docker else memory_mib(service)
+
+
 def _digest(settings: Settings, service: Workload) -> str | None:
     """Only Docker tells the image a container was made from; a cluster's runtime tells a digest of another thing."""
-    engine = settings.hosted.get(service.name)
-    target = settings.targets[engine.target if engine else settings.gateway.target]
     found = _DIGEST.search(service.image)
-    return found.group() if found and target.kind == "docker" else None
+    return found.group() if found and isinstance(_target(settings, service), Docker) else None
+
+
+def _target(settings: Settings, service: Workload) -> TargetSpec:
+    engine = settings.hosted.get(service.name)
+    return settings.targets[engine.target if engine else settings.gateway.target]
 
 
 def _usd_per_hour(settings: Settings, name: str) -> float | None:
