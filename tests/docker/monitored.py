@@ -11,19 +11,6 @@ from urllib.parse import quote
 from ops import inside
 from tests.docker.project import Project
 
-PARTS = {
-    "alertmanager",
-    "blackbox",
-    "cadvisor",
-    "collector",
-    "engine-api",
-    "loki",
-    "node-exporter",
-    "ollama-exporter",
-    "prometheus",
-}
-"""The workloads of monitoring that this machine can run; Ollama's exporter is there because Ollama is."""
-
 
 def get(project: Project, url: str) -> Any:
     """Ask a part of monitoring from inside: no port of it is published."""

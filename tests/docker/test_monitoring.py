@@ -15,8 +15,9 @@ import pytest
 from ops import inside
 from ops.verify import broken_controls
 from tests.docker import fast_stack, tiny_model
-from tests.docker.monitored import PARTS, eventually, get, lines, query
+from tests.docker.monitored import eventually, get, lines, query
 from tests.docker.project import Project
+from tests.unit.monitoring_samples import PARTS
 
 # Where no image registry answers and nothing is cached, a quarter of an hour goes into compiling.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(2400)]
