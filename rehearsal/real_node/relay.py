@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -30,6 +31,7 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="relay", daemon=True)
         self._servers: list[asyncio.Server] = []
+        self._passing: set[asyncio.Task[None] | None] = set()
         self.api_port = 0
         self.proxy_port = 0
 
@@ -54,8 +56,16 @@ class Relay:
         self._thread.join(10)
         self._loop.close()
 
-    def _listen(self, serve: asyncio.streams._ClientConnectedCallback) -> int:
-        started = asyncio.run_coroutine_threadsafe(asyncio.start_server(serve, self._host, 0), self._loop)
+    def _listen(self, serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]) -> int:
+        async def served(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # The loop itself remembers its tasks weakly, and one that waits for two idle ends may be collected.
+            self._passing.add(task := asyncio.current_task())
+            try:
+                await serve(reader, writer)
+            finally:
+                self._passing.discard(task)
+
+        started = asyncio.run_coroutine_threadsafe(asyncio.start_server(served, self._host, 0), self._loop)
         self._servers.append(started.result(10))
         return int(self._servers[-1].sockets[0].getsockname()[1])
 
