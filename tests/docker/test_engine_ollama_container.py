@@ -278,6 +278,7 @@ def test_fault_8_it_starts_again_from_the_volume_without_any_network(served: Ser
     assert served.ask(QUESTION)["message"]["content"].strip() == "80"
 
 
+@pytest.mark.alone
 def test_it_takes_no_more_memory_than_predicted_and_not_much_less(served: Served) -> None:
     # Long enough for several batches; every context is there from the start, however little of it is filled.
     ask = asker(f"{served.url}/v1", MODEL, fields=dearest(served.engine))
