@@ -4,7 +4,8 @@ STACK ?= dev
 SET_UP := python3 tools/bootstrap.py
 OPS := python -m ops
 TEST_FAST := python -m pytest -m "unit or program" -n logical --maxprocesses 4 --dist worksteal tests/unit tests/program
-TEST_SLOW := python -m pytest -m "not (unit or program)" -n 2 --dist loadscope --no-loadscope-reorder
+TEST_SLOW := python -m pytest -m "not (unit or program or alone)" -n 2 --dist loadscope --no-loadscope-reorder
+TEST_ALONE := python -m pytest -m alone tests/docker
 # These stacks run on this machine's own Docker engine.
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # A fleet's hosts get the images that are built here from this machine's engine.
@@ -105,9 +106,11 @@ rehearse: ## play STACK's whole life on this machine: AKS simulated, Kubernetes 
 	@$(SET_UP) --tools --rehearsal -- python -m rehearsal --stack $(STACK) $(if $(SHORT),--short)
 
 test: ## every test, with a real Docker engine and a real Kubernetes control plane
-	@# A failure of the first does not hide what the second says. Of its two processes one has the real models (tests/lanes.py).
-	@fast=0; $(SET_UP) -- $(TEST_FAST) || fast=$$?; \
-	$(SET_UP) --tools --engine --rehearsal --node --monitoring --edge -- $(TEST_SLOW) && exit $$fast
+	@# No failure hides what the rest says. Of the two processes of the second one has the real models (tests/lanes.py);
+	@# what measures seconds or memory has the machine for itself.
+	@fast=0; slow=0; $(SET_UP) -- $(TEST_FAST) || fast=$$?; \
+	$(SET_UP) --tools --engine --rehearsal --node --monitoring --edge -- $(TEST_SLOW) || slow=$$?; \
+	$(SET_UP) --tools --engine -- $(TEST_ALONE) && exit $$((fast + slow))
 
 test-fast: ## the tests that need neither Docker nor Pulumi's command line
 	@$(SET_UP) -- $(TEST_FAST)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ops.errors import UserError
 
 if TYPE_CHECKING:
+    from docker import DockerClient
     from docker.models.containers import Container
 
 
@@ -20,7 +21,11 @@ def wait_healthy(container: Container, *, ask: bool = False) -> bool:
     check = container.attrs["Config"]["Healthcheck"]
     patience = (check["StartPeriod"] + check["Interval"] * check["Retries"]) / 1e9
     end = time.monotonic() + patience
-    while container.attrs["State"].get("Health", {}).get("Status") != "healthy" and not (ask and _answers(container)):
+    while container.attrs["State"].get("Health", {}).get("Status") != "healthy":
+        if ask:
+            if answer := _answer(container):
+                return True
+            ask = answer is not None
         if time.monotonic() > end:
             raise UserError(
                 f"{container.name} was started again and is not healthy after {patience:.0f} s",
@@ -34,13 +39,24 @@ def wait_healthy(container: Container, *, ask: bool = False) -> bool:
     return True
 
 
-def _answers(container: Container) -> bool:
-    """Whether the container's own probe succeeds now."""
+def _answer(container: Container) -> bool | None:
+    """Whether the container's own probe succeeds now; None where it does not end in the time that Docker gives it.
+
+    Docker ends its own probes then and cannot be asked to end this one, so no second one is begun.
+    """
     import docker.errors
 
-    how, *words = container.attrs["Config"]["Healthcheck"]["Test"]
+    check, engine = container.attrs["Config"]["Healthcheck"], cast("DockerClient", container.client)
+    api = engine.api
+    how, *words = check["Test"]
     try:
-        done = container.exec_run(words if how == "CMD" else ["sh", "-c", *words])
+        probe = api.exec_create(container.id, words if how == "CMD" else ["sh", "-c", *words])["Id"]
+        api.exec_start(probe, detach=True)
+        end = time.monotonic() + check["Timeout"] / 1e9
+        while (found := api.exec_inspect(probe))["Running"]:
+            if time.monotonic() > end:
+                return None
+            time.sleep(0.1)
     except docker.errors.APIError:  # It does not run.
         return False
-    return bool(done.exit_code == 0)
+    return bool(found["ExitCode"] == 0)

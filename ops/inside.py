@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from components.monitoring import prometheus
 from components.settings import Settings
 from components.targets.docker.container import Names
 from components.targets.spec import Docker, Kubernetes
-from ops import docker_client
+from ops import docker_client, docker_exec
 from ops.errors import UserError
 from ops.inside_pod import NoAnswer, PrometheusPod
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
 
 SECONDS = 20
 """How long one question may take."""
-
-TRIES = 3
-"""How often a question is put whose answer is empty. Nothing that is asked here answers with nothing, but of a command
-that ended well a busy Docker engine was seen to hand over no output."""
 
 
 class Runs(Protocol):
@@ -57,7 +53,7 @@ class Wget:
         self._prometheus, self._stack, self._seconds = prometheus, stack, seconds
 
     def get(self, url: str) -> str:
-        return next((answer for _ in range(TRIES) if (answer := self._wget(url))), "")
+        return self._wget(url)
 
     def post(self, url: str, body: str) -> str:
         return self._wget("--header", "Content-Type: application/json", "--post-data", body, url)
@@ -94,13 +90,13 @@ class PrometheusContainer:
         self._client, self._stack = client, stack
 
     def run(self, command: list[str], seconds: float) -> tuple[int, str, str]:
-        """As `Runs` says; the engine's client has a time limit of its own."""
+        """As `Runs` says."""
         import docker.errors
         import requests
 
         name = Names(self._stack).container(prometheus.NAME)
         try:
-            done: Any = self._client.containers.get(name).exec_run(command, demux=True)
+            done = docker_exec.run(self._client.containers.get(name), command, seconds=seconds)
         except docker.errors.NotFound:
             raise NoAnswer(f"there is no container {name}") from None
         except docker.errors.APIError as error:
@@ -108,8 +104,11 @@ class PrometheusContainer:
         except requests.RequestException:
             # The way to a host over SSH can be cut in the middle of a question.
             raise NoAnswer("the connection to its Docker engine was cut") from None
-        answer, said = ((part or b"").decode(errors="replace") for part in done.output)
-        return done.exit_code, answer, said
+        except ConnectionError as error:
+            raise NoAnswer(f"{name} cannot be asked: {error}") from None
+        except TimeoutError:
+            raise NoAnswer(f"{name} says nothing for {seconds:g} s") from None
+        return done.exit_code, done.output.decode(errors="replace"), done.errors.decode(errors="replace")
 
 
 def of(settings: Settings, stack: str, seconds: int = SECONDS) -> Inside:

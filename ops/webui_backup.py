@@ -19,7 +19,7 @@ from components.targets.docker.daemon import Daemon, JobFailed
 from components.webui import WebUi, archive
 from components.webui.workload import NAME, data_volume
 from components.workload import FILES_DIRECTORY, RUN_AS, File, Resources, Scratch, Workload
-from ops import docker_client, health, webui
+from ops import docker_client, docker_exec, health, webui
 from ops.errors import UserError
 from ops.machine import STATE_DIRECTORY, Machine
 
@@ -155,7 +155,7 @@ def _backup(client: DockerClient, machine: Machine, file: Path | None, console: 
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as out:
-            manifest = write_archive(client, container, out)
+            manifest = write_archive(container, out)
         part.replace(file)
     except OSError as error:
         raise UserError(
@@ -168,15 +168,17 @@ def _backup(client: DockerClient, machine: Machine, file: Path | None, console: 
     return file
 
 
-def write_archive(client: DockerClient, container: Container, out: IO[bytes]) -> dict[str, Any]:
+def write_archive(container: Container, out: IO[bytes]) -> dict[str, Any]:
     """Write what the running page keeps; gives the manifest. Raises UserError."""
     command = ["python3", "-c", SCRIPT, "write", version()]
-    made = client.api.exec_create(container.id, command, stdin=False)
+    running = docker_exec.Running(container, command)
     said = b""
-    for archived, message in client.api.exec_start(made["Id"], stream=True, demux=True):
-        out.write(archived or b"")
-        said += message or b""
-    if client.api.exec_inspect(made["Id"])["ExitCode"] != 0:
+    for stream, piece in running:
+        if stream == docker_exec.STDOUT:
+            out.write(piece)
+        else:
+            said += piece
+    if running.exit_code() != 0:
         last = said.decode(errors="replace").strip().rpartition("\n")[2]
         raise UserError(
             f"the backup failed: {last}", harm="there is no new backup", fix="free space where Docker keeps volumes"

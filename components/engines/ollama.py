@@ -21,12 +21,11 @@ from components.models import Format, Model, ModelName, OllamaSource, Site
 from components.workload import FILES_DIRECTORY, Image, Probe, Resources, Scratch, Volume, Workload
 
 STORE = "/models"
-SERVER_MIB = 208
+SERVER_MIB = 160
 REQUEST_MIB = 16
 REQUEST_TOKEN_BYTES = 440
 WORK_SHARE = 0.04
-"""The server and its runner, what each request adds, and work buffers as a share of the weights (measured on a CPU). On
-a machine whose cores are all busy the server's memory is collected later: 56 MiB more than on a quiet one.
+"""The server and its runner, what each request adds, and work buffers as a share of the weights (measured on a CPU).
 
 A plain request adds 16 MiB. One held to JSON about 45 more, log probabilities as much again, for a vocabulary of
 151,936: both look at each of its tokens. Four of each at once were killed at a limit without room for them.

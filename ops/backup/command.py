@@ -124,7 +124,7 @@ class Backups:
     def _save(self, part: Part, writer: backup_file.Writer, folder: Path) -> None:
         if part.name == WEBUI:
             with tempfile.TemporaryFile(dir=folder) as spool:
-                webui_backup.write_archive(self._client, self._volumes.container(WEBUI), spool)
+                webui_backup.write_archive(self._volumes.container(WEBUI), spool)
                 spool.seek(0)
                 writer.add(part.name, part.version, iter(lambda: spool.read(CHUNK), b""))
             return

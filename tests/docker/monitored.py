@@ -8,30 +8,14 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-from ops import inside
+from ops import docker_exec
 from tests.docker.project import Project
-
-PARTS = {
-    "alertmanager",
-    "blackbox",
-    "cadvisor",
-    "collector",
-    "engine-api",
-    "loki",
-    "node-exporter",
-    "ollama-exporter",
-    "prometheus",
-}
-"""The workloads of monitoring that this machine can run; Ollama's exporter is there because Ollama is."""
 
 
 def get(project: Project, url: str) -> Any:
     """Ask a part of monitoring from inside: no port of it is published."""
-    for _ in range(inside.TRIES):
-        done = project.containers()["prometheus"].exec_run(["wget", "-q", "-T", "20", "-O", "-", url])
-        assert done.exit_code == 0, f"{url}: {done.output.decode()}"
-        if done.output:
-            break
+    done = docker_exec.run(project.containers()["prometheus"], ["wget", "-q", "-T", "20", "-O", "-", url])
+    assert done.exit_code == 0, f"{url}: {done.errors.decode()}"
     return json.loads(done.output)
 
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import docker
 import pytest
 
+from ops import docker_exec
 from ops.backup import told
 from ops.verify import broken_controls
 from tests.docker import fast_stack, tiny_model
@@ -74,8 +75,8 @@ def silence(project: Project) -> str:
         json.dumps(body),
         url,
     ]
-    done = project.containers()["prometheus"].exec_run(words)
-    assert done.exit_code == 0, done.output
+    done = docker_exec.run(project.containers()["prometheus"], words)
+    assert done.exit_code == 0, done.errors
     return str(json.loads(done.output)["silenceID"])
 
 

@@ -16,7 +16,7 @@ import docker
 import psutil
 import pytest
 
-from ops import keys
+from ops import docker_exec, keys
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 from tests.docker import tiny_model
@@ -62,7 +62,7 @@ class Search:
             self.text(f"image history of {container.name}", json.dumps(container.image.history()))
             if container.status == "running":
                 command = ["sh", "-c", "cat /etc/slm/* /proc/1/environ /proc/1/cmdline 2>/dev/null"]
-                self.text(f"inside of {container.name}", container.exec_run(command).output)
+                self.text(f"inside of {container.name}", docker_exec.run(container, command).output)
         for thing in [*client.networks.list(filters=filters), *client.volumes.list(filters=filters)]:
             self.text(f"inspect of {thing.name}", json.dumps(thing.attrs))
 

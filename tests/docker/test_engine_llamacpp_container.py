@@ -20,6 +20,7 @@ from components.catalog import catalog
 from components.engines.llamacpp import LlamaCpp
 from components.models import Model
 from components.workload import Workload
+from ops import docker_exec
 from ops.images_build import Builder
 from ops.site import discover
 from tests.docker.container_harness import PREFIX, container, health, remove_volume
@@ -66,8 +67,8 @@ class Served:
         return dict(answer.json()["choices"][0])
 
     def shell(self, script: str) -> tuple[int, str]:
-        code, output = self.container.exec_run(["bash", "-c", script])
-        return int(code), output.decode()
+        done = docker_exec.run(self.container, ["bash", "-c", script])
+        return done.exit_code, (done.output + done.errors).decode()
 
     def probe(self) -> int:
         assert self.workload.probe is not None

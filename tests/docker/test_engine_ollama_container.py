@@ -21,6 +21,7 @@ from components.catalog import catalog
 from components.engines.ollama import Ollama
 from components.models import Model
 from components.workload import Workload
+from ops import docker_exec
 from ops.images_build import Builder
 from ops.site import discover
 from tests.docker.container_harness import PREFIX, container, health, probed_again, remove_volume, run_job, volume
@@ -63,8 +64,8 @@ class Served:
         return dict(answer.json()["choices"][0])
 
     def shell(self, script: str) -> tuple[int, str]:
-        code, output = self.container.exec_run(["bash", "-c", script])
-        return int(code), output.decode()
+        done = docker_exec.run(self.container, ["bash", "-c", script])
+        return done.exit_code, (done.output + done.errors).decode()
 
     def probe(self, mode: str) -> int:
         assert self.workload.probe is not None
@@ -278,6 +279,7 @@ def test_fault_8_it_starts_again_from_the_volume_without_any_network(served: Ser
     assert served.ask(QUESTION)["message"]["content"].strip() == "80"
 
 
+@pytest.mark.alone
 def test_it_takes_no_more_memory_than_predicted_and_not_much_less(served: Served) -> None:
     # Long enough for several batches; every context is there from the start, however little of it is filled.
     ask = asker(f"{served.url}/v1", MODEL, fields=dearest(served.engine))

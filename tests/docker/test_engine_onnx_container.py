@@ -25,6 +25,7 @@ from components.catalog import catalog
 from components.engines.onnx import Onnx
 from components.models import Model
 from components.workload import Workload
+from ops import docker_exec
 from ops.images_build import Builder
 from ops.site import discover
 from tests.docker.container_harness import PREFIX, container, health, remove_volume, volume
@@ -161,7 +162,7 @@ def test_its_log_is_json_without_content(served: tuple[Container, str, Workload]
 
 def test_no_telemetry_module_is_reached(served: tuple[Container, str, Workload]) -> None:
     code = "import onnxruntime_genai as og; og.disable_telemetry_events(); print(og.is_cuda_available())"
-    assert served[0].exec_run(["python3", "-c", code]).output.decode().strip() == "False"
+    assert docker_exec.run(served[0], ["python3", "-c", code]).output.decode().strip() == "False"
 
 
 def test_sigterm_lets_answers_finish_and_refuses_new_ones(

@@ -15,8 +15,8 @@ from components.settings import load
 from ops.smoke import ANSWER, QUESTION
 from ops.smoke.checks import CHECKS
 from ops.verify import broken_controls
-from tests.docker.monitored import PARTS
 from tests.docker.project import PROJECT, Project
+from tests.unit.monitoring_samples import PARTS
 
 # Whichever test is first waits for all engines, and for the conversion of their weights.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]

@@ -12,6 +12,7 @@ import docker
 import pytest
 import yaml
 
+from ops import docker_exec
 from tests.docker import fast_stack, tiny_model
 from tests.docker.certificates import Certificate, self_signed
 from tests.docker.project import Project, free_port
@@ -102,7 +103,7 @@ def test_nothing_runs_here_but_the_gateway_and_its_key_is_in_no_environment_argu
     gateway = containers["gateway"]
     assert both.far_key not in str(gateway.attrs)
     assert both.far_key not in gateway.logs().decode()
-    _, config = gateway.exec_run(["cat", "/etc/slm/haproxy.cfg"])
+    config = docker_exec.run(gateway, ["cat", "/etc/slm/haproxy.cfg"]).output
     assert both.far_key not in config.decode()
     assert both.far_key not in both.near.file.read_text()
 

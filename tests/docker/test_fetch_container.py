@@ -166,6 +166,7 @@ def test_docker_stop_ends_a_job_with_several_transfers_at_once(
         assert running.wait()["StatusCode"] == 143
 
 
+@pytest.mark.alone
 def test_a_second_job_is_done_within_a_second_of_starting(
     client: docker.DockerClient, image: str, site: Site, weights: str
 ) -> None:

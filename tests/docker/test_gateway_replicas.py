@@ -16,6 +16,7 @@ from docker.models.networks import Network
 
 from components.gateway import Gateway, Limits, Route, demand_path, render
 from components.targets.kubernetes.probes import reload_script
+from ops import docker_exec
 from tests.docker.gateway_harness import (
     CHAT,
     KEYS,
@@ -128,6 +129,7 @@ def test_requests_go_where_the_fewest_run_and_wait_when_all_places_are_taken(two
     for thread in threads:
         thread.start()
     until(lambda: two.demand() == 6, 10, "six requests at the gateway")
+    until(lambda: sum(len(engine.seen) for engine in two.engines) == 4, 10, "four requests at the copies")
     assert [len(engine.seen) for engine in two.engines] == [2, 2], "two each, as many as a copy works on"
     for engine in two.engines:
         engine.gate.set()
@@ -183,8 +185,8 @@ def test_fault_11_a_clusters_probe_makes_it_read_changed_keys_and_breaks_no_stre
             (files / "link").symlink_to(version)
             (files / "link").replace(files / "..data")
             script = reload_script("SIGUSR2")
-            code, said = running.container.exec_run(["sh", "-c", script, "probe", "true"], user="10001:10001")
-            assert code == 0, said
+            done = docker_exec.run(running.container, ["sh", "-c", script, "probe", "true"], user="10001:10001")
+            assert done.exit_code == 0, done.errors
 
         probe("..1")
         with running.client() as old, old.stream("POST", CHAT, json=body(stream=True, n=20, pause=0.2)) as answer:

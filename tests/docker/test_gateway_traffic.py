@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from components.gateway import Limits, Tls, workload
+from ops import docker_exec
 from tests.docker.gateway_harness import CHAT, KEYS, MODEL, QUICK, Running, body, gateway, until
 
 pytestmark = pytest.mark.docker
@@ -51,9 +52,9 @@ def running(shared: Running) -> Running:
 
 
 def test_the_rendered_configuration_has_no_warning_from_haproxy_itself(running: Running) -> None:
-    result = running.container.exec_run(["haproxy", "-c", "-dW", "-f", "/etc/slm/haproxy.cfg"])
-    assert result.exit_code == 0, result.output.decode()
-    assert b"WARNING" not in result.output
+    result = docker_exec.run(running.container, ["haproxy", "-c", "-dW", "-f", "/etc/slm/haproxy.cfg"])
+    assert result.exit_code == 0, result.errors.decode()
+    assert b"WARNING" not in result.output + result.errors
 
 
 def test_the_health_command_of_the_workload_says_whether_it_serves(running: Running) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ops import docker_exec
 from tests.docker import fast_stack, tiny_model
 from tests.docker.project import Project
 
@@ -66,7 +67,7 @@ def test_changed_variants_are_made_and_removed_without_a_pause_of_the_engine(pro
     assert models(project, key) == [tiny_model.NAME, "short-80"]
     assert ask(project, key, "short-80")[0] == "8"
     assert project.containers()["chat"].id == before
-    _, listed = project.containers()["chat"].exec_run(["ollama", "list"])
+    listed = docker_exec.run(project.containers()["chat"], ["ollama", "list"]).output
     assert b"short-80" in listed
     assert b"brief-80" not in listed
     refused = project.request("POST", "/v1/chat/completions", key, json={"model": "brief-80", "messages": []})

@@ -8,6 +8,7 @@ import time
 import openai
 import pytest
 
+from ops import docker_exec
 from ops.smoke import ANSWER, QUESTION
 from ops.verify import RULES, broken_controls
 from tests.docker.project import Project
@@ -129,13 +130,15 @@ def test_control_10_the_gateway_has_no_way_out_either(live: Project) -> None:
 
 
 def test_control_17_secret_files_belong_to_the_service_alone(live: Project) -> None:
-    listed = live.containers()["gateway"].exec_run(["stat", "-c", "%a %u %n", "/etc/slm/keys.map"]).output.decode()
+    listed = docker_exec.run(
+        live.containers()["gateway"], ["stat", "-c", "%a %u %n", "/etc/slm/keys.map"]
+    ).output.decode()
     assert listed.split() == ["400", "10001", "/etc/slm/keys.map"]
 
 
 def test_no_clear_key_is_inside_any_container(live: Project) -> None:
     key = current_key(live)
-    content = live.containers()["gateway"].exec_run(["cat", "/etc/slm/keys.map"]).output.decode()
+    content = docker_exec.run(live.containers()["gateway"], ["cat", "/etc/slm/keys.map"]).output.decode()
     assert key not in content
     assert len(content.split()[0]) == 64, "the file holds digests"
 
@@ -163,7 +166,7 @@ def test_a_changed_setting_replaces_only_what_it_concerns(live: Project) -> None
     live.change({"slm:gateway": {"limits": {"requests_per_minute": 500}}})
     live.ops("up").must_succeed()
     assert {name: c.id for name, c in live.containers().items()} == before, "a new limit is a reload, not a restart"
-    config = live.containers()["gateway"].exec_run(["cat", "/etc/slm/haproxy.cfg"]).output.decode()
+    config = docker_exec.run(live.containers()["gateway"], ["cat", "/etc/slm/haproxy.cfg"]).output.decode()
     assert "500" in config
 
 

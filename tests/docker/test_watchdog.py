@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from components import watchdog
+from ops import docker_exec
 from ops.verify import broken_controls
 from tests.docker import fast_stack, tiny_model
 from tests.docker.monitored import eventually
@@ -34,8 +35,7 @@ def asked(project: Project, method: str, path: str) -> str:
         f"exec 3<>/dev/tcp/127.0.0.1/{watchdog.PORT}; "
         f"printf '{method} {path} HTTP/1.0\\r\\nHost: docker\\r\\nContent-Length: 0\\r\\n\\r\\n' >&3; head -n 1 <&3"
     )
-    done = project.containers()[watchdog.NAME].exec_run(["bash", "-c", script])
-    return str(done.output.decode())
+    return docker_exec.run(project.containers()[watchdog.NAME], ["bash", "-c", script]).output.decode()
 
 
 def test_control_10_11_13_it_holds_the_controls_and_reaches_nobody(guarded: Project) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from ops import docker_exec
 from ops.verify import broken_controls
 from tests.docker import tiny_model
 from tests.docker.browser import visit
@@ -179,12 +180,12 @@ while True:
 def test_secrets_are_files_of_its_own_and_in_no_description_of_it(site: Site) -> None:
     secrets = site.secrets().values()
     described = json.dumps(site.container.attrs)
-    first = site.container.exec_run(["cat", "/proc/1/environ"]).output.decode(errors="replace")
+    first = docker_exec.run(site.container, ["cat", "/proc/1/environ"]).output.decode(errors="replace")
     printed = site.container.logs().decode()
     assert not [s for s in secrets for text in (described, first, printed) if s in text]
-    listed = site.container.exec_run(["stat", "-c", "%a %u", "/etc/slm/secret-key"]).output.decode()
+    listed = docker_exec.run(site.container, ["stat", "-c", "%a %u", "/etc/slm/secret-key"]).output.decode()
     assert listed.split() == ["400", "10001"]
-    database = site.container.exec_run(["stat", "-c", "%a", "/data/webui.db"]).output.decode()
+    database = docker_exec.run(site.container, ["stat", "-c", "%a", "/data/webui.db"]).output.decode()
     assert database.strip() == "600"
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 from playwright.sync_api import Page, expect
 
+from ops import docker_exec
 from tests.docker import fast_stack
 from tests.docker.project import Project, free_port
 
@@ -77,8 +78,8 @@ class Site:
 
     def inside(self, program: str) -> str:
         """Run Python in the page's container; what it prints."""
-        done = self.container.exec_run(["python3", "-c", program])
-        assert done.exit_code == 0, done.output.decode()
+        done = docker_exec.run(self.container, ["python3", "-c", program])
+        assert done.exit_code == 0, done.errors.decode()
         return str(done.output.decode().strip())
 
     def wait_ready(self) -> None:

@@ -23,6 +23,20 @@ ENGINES = {
     for name in ("ollama", "llamacpp", "onnx", "vllm")
 }
 
+PARTS = {
+    "alertmanager",
+    "blackbox",
+    "cadvisor",
+    "collector",
+    "engine-api",
+    "loki",
+    "node-exporter",
+    "ollama-exporter",
+    "prometheus",
+}
+"""The workloads of monitoring on a Docker host without a GPU and without Grafana; Ollama's exporter is there because
+Ollama is."""
+
 
 def described(directory: Path, monitoring: Mapping[str, Any] | None = None, **change: Any) -> Settings:
     """A stack on one machine with four engines and its monitoring; `monitoring` and `change` are laid over it."""

@@ -116,9 +116,9 @@ def test_a_context_beyond_the_models_own_is_refused_with_both_numbers() -> None:
 
 
 def test_without_a_memory_setting_the_limit_is_what_the_model_needs() -> None:
-    # 500 MB + 4 x 4096 x 12 KiB + buffers (4 % of the weights, 512 x 4096 x 6 bytes) + 208 + 4 x 80 MiB, steps of 128.
+    # 500 MB + 4 x 4096 x 12 KiB + buffers (4 % of the weights, 512 x 4096 x 6 bytes) + 160 + 4 x 80 MiB, steps of 128.
     qwen = model(vocabulary=151_936)
-    assert ollama().footprint(qwen).host_mib == 477 + 192 + 32 + 528
+    assert ollama().footprint(qwen).host_mib == 477 + 192 + 32 + 480
     assert workload(qwen).resources.memory_mib == 1280
 
 
@@ -132,12 +132,12 @@ def test_a_larger_vocabulary_and_an_output_layer_that_is_the_embeddings_need_mor
 
 
 def test_bad_config_35_a_limit_below_the_need_is_refused_with_the_numbers_and_the_fix() -> None:
-    with pytest.raises(ValueError, match=r"memory limit 512Mi is below the 1413 MiB that tiny-0.5b needs") as refused:
+    with pytest.raises(ValueError, match=r"memory limit 512Mi is below the 1365 MiB that tiny-0.5b needs") as refused:
         workload(memory="512Mi")
     assert "477 MiB of weights, 192 MiB of key-value cache" in str(refused.value)
     assert "or lower parallel or context_length" in str(refused.value)
-    assert "Set memory to 1536Mi" in str(refused.value)
-    assert workload(memory="1536Mi").resources.memory_mib == 1536
+    assert "Set memory to 1408Mi" in str(refused.value)
+    assert workload(memory="1408Mi").resources.memory_mib == 1408
 
 
 def test_a_quantised_cache_needs_less_memory_and_more_requests_need_more() -> None:

@@ -14,22 +14,10 @@ from components.monitoring import alertmanager, collector, loki, prometheus
 from components.monitoring.parts import reserved_names
 from components.plan import monitoring_mib
 from components.targets.placement import Caller
-from tests.unit.monitoring_samples import described, planned
+from tests.unit.monitoring_samples import PARTS, described, planned
 from tests.unit.settings_base import DIGEST, load_changed
 
 pytestmark = pytest.mark.unit
-
-PARTS = {
-    "alertmanager",
-    "blackbox",
-    "cadvisor",
-    "collector",
-    "engine-api",
-    "loki",
-    "node-exporter",
-    "ollama-exporter",
-    "prometheus",
-}
 
 
 def file_of(workload: Any, name: str) -> dict[str, Any]:

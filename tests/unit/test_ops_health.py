@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
 import docker.errors
 import pytest
-from docker.models.containers import ExecResult
 
 from ops import health
 from ops.errors import UserError
@@ -23,7 +25,7 @@ class Restarted:
 
     def reload(self) -> None:
         restarts, health = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
-        check = {"Test": ["CMD", "probe"], "StartPeriod": 10**8, "Interval": 10**8, "Retries": 3}
+        check = {"Test": ["CMD", "probe"], "Timeout": 10**7, "StartPeriod": 10**8, "Interval": 10**8, "Retries": 3}
         self.attrs = {
             "Config": {"Healthcheck": check},
             "State": {"Health": {"Status": health}},
@@ -32,23 +34,48 @@ class Restarted:
 
 
 class Asked(Restarted):
-    """One whose probe succeeds the third time, long before Docker would ask again."""
+    """One whose probe runs here: each run ends with a code, with None never, and with an error where nothing runs."""
 
-    asked = 0
+    id = "1"
 
-    def exec_run(self, words: list[str]) -> ExecResult:
-        assert words == ["probe"]
+    def __init__(self, *runs: int | Exception | None) -> None:
+        super().__init__((0, "starting"))
+        self.runs, self.asked = list(runs), 0
+        self.client = SimpleNamespace(api=self)
+
+    def exec_create(self, container: str, words: list[str]) -> dict[str, str]:
+        assert (container, words) == ("1", ["probe"])
         self.asked += 1
-        if self.asked == 1:
-            raise docker.errors.APIError("it does not run")
-        return ExecResult(0 if self.asked == 3 else 1, b"")
+        if isinstance(run := self.runs[self.asked - 1], Exception):
+            raise run
+        return {"Id": "probe"}
+
+    def exec_start(self, probe: str, *, detach: bool) -> None:
+        assert (probe, detach) == ("probe", True)
+
+    def exec_inspect(self, probe: str) -> dict[str, Any]:
+        code = self.runs[self.asked - 1]
+        return {"Running": code is None, "ExitCode": code}
 
 
-def test_the_probe_may_be_asked_before_docker_does(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health.time, "sleep", lambda _: None)
-    container = Asked((0, "starting"))
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_probe_may_be_asked_before_docker_does() -> None:
+    container = Asked(docker.errors.APIError("it does not run"), 1, 0)
     assert health.wait_healthy(container, ask=True)  # type: ignore[arg-type]
     assert container.asked == 3
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_probe_that_does_not_end_is_not_waited_for_and_not_begun_again() -> None:
+    container = Asked(None)
+    with pytest.raises(UserError, match="is not healthy after 0 s"):
+        health.wait_healthy(container, ask=True)  # type: ignore[arg-type]
+    assert container.asked == 1
 
 
 def test_a_container_that_ends_again_and_again_is_not_waited_for() -> None:
