@@ -1,0 +1,124 @@
+"""What `pulumi preview --json` says, as typed data: what would happen to each resource, and how it is described."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from ops.failures import explain
+from ops.pulumi_cli import Pulumi
+
+SAME = "same"
+MARK = "4dabf18193072939515e22adb298388d"
+"""The key by which Pulumi marks an object that is no plain value (pulumi/sdk: resource.SigKey)."""
+SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a mark, the same everywhere
+"""What stands at that key for a secret."""
+UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
+"""What stands for a value that only the deployment will know (pulumi/sdk: plugin.UnknownStringValue)."""
+
+
+class _Part(BaseModel):
+    # A newer command line may say more; nobody here reads it.
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_null(cls, data: Any) -> Any:
+        # Go writes an empty list or map as null.
+        return {key: value for key, value in data.items() if value is not None} if isinstance(data, Mapping) else data
+
+
+class State(_Part):
+    """A resource as it is, or as it would be."""
+
+    inputs: Mapping[str, Any] = Field(default_factory=dict)
+    outputs: Mapping[str, Any] = Field(default_factory=dict)
+    parent: str = ""
+    id: str = ""
+    protect: bool = False
+    retain_on_delete: bool = False
+
+
+class Step(_Part):
+    """What would happen to one resource; `op` is create, update, replace, delete, same, read or another of Pulumi's."""
+
+    op: str
+    urn: str
+    old_state: State | None = None
+    new_state: State | None = None
+    replace_reasons: tuple[str, ...] = ()
+    diff_reasons: tuple[str, ...] = ()
+    detailed_diff: Mapping[str, Any] | None = None
+
+    @property
+    def type(self) -> str:
+        """The resource's type token, without those of its parents."""
+        return self.urn.split("::")[2].rpartition("$")[2]
+
+    @property
+    def name(self) -> str:
+        """The resource's name in the program."""
+        return self.urn.split("::", 3)[3]
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Which inputs differ, as paths where the provider tells them."""
+        return tuple(sorted(self.detailed_diff or self.diff_reasons))
+
+
+class Diagnostic(_Part):
+    """What was said during the preview; `severity` is debug, info, info#err, warning or error."""
+
+    severity: str = "info"
+    message: str = ""
+    urn: str = ""
+
+
+class Preview(_Part):
+    """All of it. A replaced resource has several steps: replace, create-replacement and delete-replaced."""
+
+    steps: tuple[Step, ...] = ()
+    diagnostics: tuple[Diagnostic, ...] = ()
+    change_summary: Mapping[str, int] = Field(default_factory=dict)
+
+    @property
+    def changes(self) -> tuple[Step, ...]:
+        """The steps that change something."""
+        return tuple(step for step in self.steps if step.op != SAME)
+
+
+def parse(output: str) -> Preview:
+    """Read what the command printed, warnings before and after it included. Raises ValueError when it is no preview."""
+    start, end = output.find("{"), output.rfind("}")
+    try:
+        return Preview.model_validate_json(output[start : end + 1])
+    except ValidationError as error:
+        raise ValueError(f"this is no preview of Pulumi's: {error}") from None
+
+
+def preview(pulumi: Pulumi, *arguments: str) -> Preview:
+    """Ask Pulumi what `up` would do. Raises UserError when it cannot tell."""
+    stack = pulumi.machine.stack
+    done = pulumi.run("preview", "-s", stack, "--json", "--suppress-progress", *arguments)
+    try:
+        found = parse(done.output)
+    except ValueError:
+        raise explain(stack, "preview", done.output) from None
+    if done.code != 0:
+        errors = "\n".join(one.message for one in found.diagnostics if one.severity == "error")
+        raise explain(stack, "preview", errors or done.output)
+    return found
+
+
+def plain(value: Any) -> Any:
+    """A value without what must not be shown: `[secret]` and `[unknown]` stand for what is secret or not known yet."""
+    if isinstance(value, Mapping):
+        if MARK in value:
+            return "[secret]" if value[MARK] == SECRET else "[file]"
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    return "[unknown]" if value == UNKNOWN else value
