@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import ssl
 import subprocess
 import sys
+from base64 import urlsafe_b64encode
+from importlib.metadata import distribution
 from pathlib import Path
-
-import certifi
 
 from components.models import Site
 
@@ -29,7 +30,7 @@ def discover() -> Site:
     """The site's own CA certificates, package index and proxy, as far as this machine is configured for them."""
     bundles = [Path(path) for path in (*(os.environ.get(v, "") for v in CA_VARIABLES), *SYSTEM_BUNDLES) if path]
     return Site(
-        ca_certificates=site_certificates(bundles, [Path(certifi.where()), *DISTRIBUTED.rglob("*.crt")]),
+        ca_certificates=site_certificates(bundles, [*released(), *DISTRIBUTED.rglob("*.crt")]),
         index=_package_index(),
         proxy=os.environ.get("HTTPS_PROXY") or os.environ.get("https_proxy") or None,
     )
@@ -47,6 +48,16 @@ def site_certificates(bundles: list[Path], public: list[Path]) -> str:
             if (der := _der(pem)) not in known:
                 found.setdefault(der, pem)
     return "".join(f"{pem}\n" for pem in found.values())
+
+
+def released() -> list[Path]:
+    """certifi's list of public certificates, if it is as it was released: some sites write their own into it."""
+    for file in distribution("certifi").files or ():
+        if file.name == "cacert.pem" and file.hash:
+            content = Path(str(file.locate())).read_bytes()
+            found = urlsafe_b64encode(hashlib.new(file.hash.mode, content).digest()).decode().rstrip("=")
+            return [Path(str(file.locate()))] if found == file.hash.value else []
+    return []
 
 
 def _der(pem: str) -> bytes:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+from base64 import urlsafe_b64encode
+from importlib.metadata import PackagePath
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -55,3 +59,17 @@ def test_the_machines_settings_are_taken_over(tmp_path: Path, monkeypatch: pytes
     assert found.ca_certificates == OWN
     assert found.index == "https://index.example/simple"
     assert found.proxy == "http://proxy.example:3128"
+
+
+@pytest.mark.parametrize(("written", "kept"), [("public", True), ("public and the site's own", False)])
+def test_a_list_of_public_certificates_that_a_site_has_written_into_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, kept: bool
+) -> None:
+    path = tmp_path / "cacert.pem"
+    path.write_text(written)
+    released = urlsafe_b64encode(hashlib.sha256(b"public").digest()).decode().rstrip("=")
+    file = SimpleNamespace(
+        name="cacert.pem", hash=SimpleNamespace(mode="sha256", value=released), locate=lambda: PackagePath(path)
+    )
+    monkeypatch.setattr(site, "distribution", lambda name: SimpleNamespace(files=[file]))
+    assert site.released() == ([path] if kept else [])
