@@ -26,6 +26,10 @@ from ops.pulumi_cli import Pulumi
 if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
+    from docker.models.volumes import Volume
+
+ENDS = 10.0
+"""Seconds a container that was told to end may go on holding its volume."""
 
 STARTS_BY_ITSELF = 5.0
 """Seconds an engine may take after its start until it has started the containers that should run."""
@@ -56,12 +60,13 @@ def recover(pulumi: Pulumi, client: DockerClient, console: Console) -> list[Know
     release_lock(pulumi, console)
     stack = pulumi.machine.stack
     sweep(client, stack)
-    known, pending = _state(pulumi)
+    known, pending, deleted = _state(pulumi)
+    _remove_again(client, deleted)
     if pending:
         console.print(f"  an earlier run was killed in the middle of {len(pending)} steps: cleaning up after it")
         _remove_unknown(client, known, pending)
         pulumi.check("refresh", "-s", stack, "--yes", "--skip-preview", "--clear-pending-creates")
-        known, _ = _state(pulumi)
+        known, _, _ = _state(pulumi)
     _refuse_foreign(client, stack, known)
     return known
 
@@ -118,7 +123,7 @@ def sweep(client: DockerClient, stack: str) -> None:
     for container in _containers(client, {"label": [f"slm.stack={stack}", TRANSIENT]}):
         _remove(container)
         for volume in client.volumes.list(filters={"name": f"{container.name}-files"}):
-            volume.remove(force=True)
+            _remove_volume(volume)
 
 
 def stop_waiting(client: DockerClient, stack: str) -> None:
@@ -139,6 +144,22 @@ def _remove(container: Container) -> None:
             raise
 
 
+def _remove_volume(volume: Volume) -> None:
+    """Remove it, also where the command that made it does so in the same moment, or its container still ends."""
+    import docker.errors
+
+    end = time.monotonic() + ENDS
+    while True:
+        try:
+            return volume.remove(force=True)
+        except docker.errors.NotFound:
+            return None
+        except docker.errors.APIError as error:
+            if error.status_code != 409 or time.monotonic() > end:
+                raise
+        time.sleep(0.2)
+
+
 @contextmanager
 def swept(client: DockerClient, stack: str) -> Iterator[None]:
     """When the block is interrupted, remove the jobs that would otherwise go on by themselves."""
@@ -155,11 +176,13 @@ def _containers(client: DockerClient, filters: dict[str, Any]) -> list[Container
     return found
 
 
-def _state(pulumi: Pulumi) -> tuple[list[Known], list[Known]]:
-    """The resources of the state, and those an operation of unknown outcome was about."""
+def _state(pulumi: Pulumi) -> tuple[list[Known], list[Known], list[Known]]:
+    """The resources of the state, those an operation of unknown outcome was about, and those deleted to be replaced."""
     deployment = json.loads(pulumi.check("stack", "export", "-s", pulumi.machine.stack)).get("deployment") or {}
     pending = [operation["resource"] for operation in deployment.get("pending_operations") or []]
-    return _known(deployment.get("resources") or []), _known(pending)
+    resources = deployment.get("resources") or []
+    deleted = [resource for resource in resources if resource.get("pendingReplacement")]
+    return _known([one for one in resources if one not in deleted]), _known(pending), _known(deleted)
 
 
 def _known(resources: list[Mapping[str, Any]]) -> list[Known]:
@@ -170,6 +193,14 @@ def _known(resources: list[Mapping[str, Any]]) -> list[Known]:
             runs = kind == "containers" and inputs.get("mustRun") is not False
             found.append(Known(kind, str(resource.get("id", "")), str(inputs.get("name", "")), runs))
     return found
+
+
+def _remove_again(client: DockerClient, deleted: list[Known]) -> None:
+    """Remove containers that Pulumi has deleted and that are back: a power cut undoes what was not on the disk yet."""
+    ids = {item.id for item in deleted if item.kind == "containers"}
+    for container in _containers(client, {}) if ids else []:
+        if container.id in ids:
+            _remove(container)
 
 
 def _remove_unknown(client: DockerClient, known: list[Known], pending: list[Known]) -> None:

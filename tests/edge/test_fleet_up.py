@@ -58,7 +58,7 @@ def test_the_first_deployment_reaches_two_hosts_and_names_the_one_that_is_down(p
     assert "left out: oslo-1" in said.output
     assert "wave 1 of 2: berlin-1" in said.output
     for name in ("berlin-1", "berlin-2"):
-        assert set(running(fleet[name])) == {"chat", "gateway"}, said.output
+        assert set(running(fleet[name])) == {"chat", "gateway", "watchdog"}, said.output
         assert serves(of_host(project, fleet[name]), fleet[name])
 
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from contextlib import closing
+from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import yaml
 from kubernetes import client
 from kubernetes.stream import portforward, stream
 
+from ops import audit, audit_shipping
+from ops.machine import Machine
 from ops.site import discover
 from rehearsal import plugins
 from rehearsal.real_node import RealNode, configuration
@@ -100,8 +103,19 @@ class Stack:
         file.write_text(yaml.safe_dump(document, sort_keys=False))
 
     def keys(self, keys: dict[str, str]) -> None:
-        """Let these API keys in, by id, from the next `up` on."""
+        """Let these API keys in, by id, from the next `up` on; they were made just now."""
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self.describe({"keys_made": [{"id": name, "made": now} for name in keys]})
         self("config", "set", "--secret", "slm:apiKeys", json.dumps(keys))
+
+    def note(self, doing: str) -> None:
+        """Note that somebody did this to the stack, and send the note to its log store, as commands do."""
+        machine = Machine("dev", self.folder)
+        with audit.noted(self.folder / audit_shipping.NOTES, "dev", doing):
+            pass
+        said: list[str] = []
+        audit_shipping.send(machine, said.append)
+        assert said == []
 
     def ops(self, *arguments: str) -> Finished:
         """A command that a person types, `python -m ops …`, to its end."""

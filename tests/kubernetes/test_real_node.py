@@ -297,7 +297,9 @@ def test_control_31_policies_would_let_every_connection_that_is_open_pass(
 
 
 @pytest.mark.parametrize("page", [p for p in pages() if p.uid not in QUIET_PAGES], ids=lambda page: page.uid)
-def test_every_panel_shows_something_of_a_cluster(watched: Monitoring, page: Page) -> None:
+def test_every_panel_shows_something_of_a_cluster(stack: Stack, watched: Monitoring, page: Page) -> None:
+    if page.uid == "slm-logs":
+        stack.note("up")
     found = Watched(watched.get, {"chat": "llamacpp"})
     may_be = {*MAY_HAPPEN, *NOT_HERE}
     # Rates begin with the second figure, and some rules are evaluated once a minute.

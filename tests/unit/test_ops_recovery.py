@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import docker.errors
 import pytest
 from rich.console import Console
 
@@ -121,6 +122,50 @@ def test_jobs_a_killed_run_left_running_are_removed_with_their_files(tmp_path: P
     engine.add("volumes", "f", "slm-dev-chat-fetch-files")
     recover(engine, Pulumi(tmp_path, [], []))
     assert engine.names == []
+
+
+@pytest.mark.parametrize("answers", [[404], [409, 409, 404], [409, 409]])
+def test_a_jobs_files_may_be_removed_by_their_own_command_or_held_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: list[int]
+) -> None:
+    engine, left = Engine(), list(answers)
+    engine.add("containers", "9", "slm-dev-chat-fetch", TRANSIENT)
+    volume = engine.add("volumes", "f", "slm-dev-chat-fetch-files")
+
+    def remove(**_: Any) -> None:
+        if not left:
+            return engine.things.remove(volume)
+        said = docker.errors.NotFound if (code := left.pop(0)) == 404 else docker.errors.APIError
+        raise said("x", response=SimpleNamespace(status_code=code))
+
+    volume.remove = remove
+    monkeypatch.setattr(recovery.time, "sleep", lambda _: None)
+    recover(engine, Pulumi(tmp_path, [], []))
+    assert left == []
+
+
+def test_files_that_are_held_for_good_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = Engine()
+    engine.add("containers", "9", "slm-dev-chat-fetch", TRANSIENT)
+
+    def remove(**_: Any) -> None:
+        raise docker.errors.APIError("x", response=SimpleNamespace(status_code=409))
+
+    engine.add("volumes", "f", "slm-dev-chat-fetch-files").remove = remove
+    monkeypatch.setattr(recovery, "ENDS", 0.0)
+    monkeypatch.setattr(recovery.time, "sleep", lambda _: None)
+    with pytest.raises(docker.errors.APIError):
+        recover(engine, Pulumi(tmp_path, [], []))
+
+
+def test_a_container_that_was_deleted_to_be_replaced_and_came_back_by_a_power_cut_is_removed(tmp_path: Path) -> None:
+    engine = Engine()
+    engine.add("containers", "1", "slm-dev-chat")
+    engine.add("containers", "2", "slm-dev-gateway")
+    deleted = resource("containers", "1", "slm-dev-chat") | {"pendingReplacement": True}
+    known = recover(engine, Pulumi(tmp_path, [deleted, resource("containers", "2", "slm-dev-gateway")], []))
+    assert engine.names == ["slm-dev-gateway"]
+    assert [item.name for item in known] == ["slm-dev-gateway"], "it is neither started nor called removed by hand"
 
 
 def test_containers_of_another_checkout_are_left_alone(tmp_path: Path) -> None:
