@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.catalog import catalog, merge, rows
+from components.settings import fleet_pages
 from components.settings.bundled import with_bundle
 from components.settings.fleet import Fleet, applied
 from components.settings.model import Settings, json_schema
@@ -127,7 +128,9 @@ def _of_host(described: Mapping[str, Any], host: str, file: str) -> dict[str, An
     fleet = _fleet(described, file)
     if host not in fleet.hosts:
         raise SettingsError(file, [Problem("stack", *unknown("host", host, fleet.hosts))])
-    return applied(described, fleet, host)
+    if found := list(fleet_pages.problems(described, fleet)):
+        raise SettingsError(file, found)
+    return fleet_pages.with_page(applied(described, fleet, host), fleet.host(host))
 
 
 def _outline(document: Mapping[str, Any]) -> list[Problem]:

@@ -71,7 +71,9 @@ def change(site: Project, parallel: int) -> None:
 
 def test_a_host_whose_clock_is_wrong_gets_nothing(one: Project, fleet: Fleet) -> None:
     with faults.wrong_clock(fleet[NAME], -7200):
-        said = one.ops("up").must_fail("s behind", "certificates would count as not yet valid", "timedatectl set-ntp true")
+        said = one.ops("up").must_fail(
+            "s behind", "certificates would count as not yet valid", "timedatectl set-ntp true"
+        )
     behind = re.search(r"its clock is (\d+) s behind", said.output)
     assert behind, said.output
     assert abs(int(behind[1]) - 7200) < 30
