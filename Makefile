@@ -13,7 +13,7 @@ FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK
 # What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy bench-edge lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -120,6 +120,9 @@ bench: ## measure the engines of a running stack side by side (QUICK=1: see that
 
 bench-deploy: ## measure set-up, deployment and gateway
 	@$(SET_UP) --tools --engine -- python -m bench.deploy --stack $(STACK)
+
+bench-edge: ## measure a fleet of three hosts on this machine: previews, bytes over the wire (takes root on Linux)
+	@$(SET_UP) --tools --engine --edge -- python -m bench.edge
 
 test-edge: ## a fleet of three hosts on this machine: links that fail, power cuts, full disks (takes root on Linux)
 	@$(SET_UP) --tools --engine --edge -- python -m pytest -m edge tests/edge

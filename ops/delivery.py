@@ -11,7 +11,7 @@ from components.catalog import ImageRow, catalog
 from components.settings import Settings
 from components.targets.docker.ssh_errors import SshError
 from components.targets.spec import Docker
-from ops import docker_client
+from ops import docker_client, host_images
 from ops.bundle import loaded
 from ops.errors import UserError
 from ops.images import RegistrySilent, find, pull, resolve
@@ -47,13 +47,19 @@ def bring_all(host: DockerClient, spec: Docker, settings: Settings, console: Con
             chosen[role] = published
         elif role not in optional:
             chosen[role] = carried[role] = made_here(settings, role, console)
-        elif image := found_here(settings, role, console):
+        elif (image := found_here(settings, role, console)) and runs_there(host, image):
             chosen[role] = carried[role] = image
         else:
             harm = f"the stack runs without its {role} ({rows[role].purpose})"
             console.print(f"  image [bold]{role}[/bold]: left out, no registry serves it; {harm}", soft_wrap=True)
     for role, image in carried.items():
         if not has(host, image):
+            if not runs_there(host, image):
+                raise UserError(
+                    f"the image of {role} on this machine is for another processor than the host's",
+                    harm="it would not start there, so it was not carried",
+                    fix="give the host a way to the registry, or run the command on a machine like the host",
+                )
             carry(spec, role, image, console)
     return chosen
 
@@ -122,6 +128,12 @@ def found_here(settings: Settings, role: str, console: Console) -> str | None:
 def _made(local: DockerClient, settings: Settings, role: str, console: Console) -> str:
     image = resolve(local, role, catalog().images[role], settings.images.get(role), Builder(local, console), console)
     return str(local.images.get(image).id)
+
+
+def runs_there(host: DockerClient, image: str) -> bool:
+    """Whether an image of this machine's engine is for the processor of another engine's machine."""
+    told = str(host.info()["Architecture"])
+    return host_images.of_image(docker_client.connect(), image) == host_images.ARCHITECTURES.get(told, told)
 
 
 def has(client: DockerClient, image: str) -> bool:

@@ -7,6 +7,7 @@ import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from components.settings import Settings
 from components.targets.docker.ssh_errors import SshError
@@ -86,6 +87,25 @@ def as_user_error(error: SshError) -> UserError:
     """What could not be done over SSH, as commands tell it."""
     failure = error.failure
     return UserError(failure.what, harm=failure.harm, fix=failure.fix)
+
+
+def way_to(settings: Settings, bind: str, port: int) -> str | None:
+    """What a person types to open, on this machine, a port that only its own host can call; None where none is needed.
+
+    Then it is at the same port of this machine's loopback.
+    """
+    target = docker_target(settings)
+    if target is None or not target.remote or target.host is None or not ip_address(bind).is_loopback:
+        return None
+    own = urlsplit(target.host)
+    more = f" -i {target.key_file}" if target.key_file else ""
+    more += f" -J {target.jump.host.removeprefix('ssh://')}" if target.jump else ""
+    more += f" -p {own.port}" if own.port not in (None, 22) else ""
+    return f"ssh -N -L {port}:{_bracketed(bind)}:{port}{more} {own.username}@{own.hostname}"
+
+
+def _bracketed(address: str) -> str:
+    return f"[{address}]" if ":" in address else address
 
 
 def command(settings: Settings) -> str:

@@ -25,6 +25,9 @@ echo "clock $(date +%s)"
 echo "machine $(uname -m)"
 d="$1"; while [ "$d" != / ] && ! df -Pk "$d" >/dev/null 2>&1; do d=$(dirname "$d"); done
 echo "disk $(df -Pk "$d" | tail -n 1)"
+[ -d /proc/driver/nvidia/gpus ] && echo "gpus $(ls /proc/driver/nvidia/gpus | wc -l)"
+for h in nvidia-container-runtime-hook nvidia-cdi-hook; do
+  command -v $h >/dev/null 2>&1 && echo "nvidia $h"; done
 echo "settings $(base64 2>/dev/null < /etc/docker/daemon.json | tr -d '\\n')"
 for p in /proc/[0-9]*; do case "$(cat "$p/comm" 2>/dev/null)" in dockerd)
   echo "engine $(tr '\\0' ' ' < "$p/cmdline" 2>/dev/null)";; esac; done
@@ -39,6 +42,8 @@ class HostFacts:
     """One host at one moment. `skew` is how far its clock is ahead of this machine's, in seconds; disk in bytes.
 
     `settings` are those of its engine's daemon.json, None where this user may not read it; `arguments` the engine's.
+    `gpus` is how many GPUs NVIDIA's driver has, None without one that says so; `nvidia` the hooks for containers that
+    are installed.
     """
 
     skew: float
@@ -48,6 +53,8 @@ class HostFacts:
     listening: frozenset[tuple[str, int]]
     settings: dict[str, Any] | None = None
     arguments: tuple[str, ...] = ()
+    gpus: int | None = None
+    nvidia: frozenset[str] = frozenset()
 
     def listens(self, bind: str, port: int) -> bool:
         """Whether something holds the port on this address or on all of them."""
@@ -88,6 +95,8 @@ def parse(text: str, now: float) -> HostFacts:
             listening=frozenset(_listeners(found.get("tcp", ()))),
             settings=_settings(found.get("settings", [""])[0]),
             arguments=tuple(" ".join(found.get("engine", ())).split()),
+            gpus=int(found["gpus"][0]) if "gpus" in found else None,
+            nvidia=frozenset(found.get("nvidia", ())),
         )
     except (KeyError, IndexError, ValueError) as error:
         raise ValueError(f"the host described itself in an unknown form ({error}): {text[:200]!r}") from None

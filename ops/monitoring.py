@@ -9,6 +9,7 @@ from rich.console import Console
 
 from components.monitoring import dcgm, grafana
 from components.settings import Settings
+from ops import docker_client
 from ops.pulumi_cli import Pulumi
 
 MONITORING_SECRETS = "monitoringSecrets"
@@ -41,6 +42,8 @@ def tell(settings: Settings, stack: str, console: Console) -> None:
     )
     if own.grafana and settings.has_image(grafana.NAME):
         console.print(f"  pages     {own.grafana.endpoint} (admin; its password is in the stack's configuration)")
+        if way := docker_client.way_to(settings, own.grafana.bind, own.grafana.port):
+            console.print(f"            only its host can call it; from here first: {way}", soft_wrap=True)
     elif own.grafana:
         console.print("  pages     none: Grafana's image cannot be had here; everything else of monitoring runs")
     if settings.measured_gpus and not settings.has_image(dcgm.NAME):

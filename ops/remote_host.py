@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from components.settings import Settings
 from components.targets.docker.container import Names
 from components.targets.spec import Docker
-from ops import preflight
+from ops import host_gpus, host_images, preflight
 from ops.errors import UserError
 from ops.host_facts import HostFacts, gather
+from ops.host_images import ARCHITECTURES, Offers
 from ops.machine import Machine
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 OLDEST_DOCKER = (20, 10)
 MOST_SKEW = 30.0
 """Seconds a host's clock may be off: certificates and logs would say wrong things."""
-
-ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "amd64": "amd64", "arm64": "arm64"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,9 @@ def look(client: DockerClient, spec: Docker, machine: Machine, settings: Setting
     missing = sum(v.size_gib for v in settings.volumes() if v.fill and names.volume(v.name) not in present)
     own = client.containers.list(filters={"label": f"slm.stack={machine.stack}"})
     held = {int(entry["HostPort"]) for c in own for entries in c.ports.values() for entry in entries or ()}
-    failures = tuple(judged(spec, settings, info, facts, missing, held))
+    there = ARCHITECTURES.get(facts.machine)
+    offered = host_images.offers(client, settings, there) if there else {}
+    failures = tuple(judged(spec, settings, info, facts, missing, held, offered))
     return Looked(failures, tuple(weak_spots(info, facts)), info, facts, missing)
 
 
@@ -64,14 +64,16 @@ def judged(
     facts: HostFacts,
     missing_gib: float,
     held: set[int],
+    offered: Offers | None = None,
 ) -> Iterator[UserError]:
-    """What would make a deployment fail half-way. `held` are the ports that the stack itself has there already."""
+    """What would make a deployment fail half-way. `held` are the ports that the stack itself has there already,
+    `offered` is what registries say of the images it would pull."""
+    yield from host_images.unfit(settings, facts.machine, offered or {})
     root = Path(info["DockerRootDir"])
     checks: list[Callable[[], None]] = [
         lambda: _docker_is_new_enough(info),
-        lambda: _builds_fit(settings, facts),
         lambda: _clock_is_right(facts),
-        lambda: _has_gpus(spec, info),
+        lambda: host_gpus.require(spec.gpus, info, facts),
         lambda: preflight.space_suffices(root, facts.disk_total, facts.disk_free, int(missing_gib * 2**30)),
         lambda: preflight.memory_suffices(preflight.memory_limits(settings), int(info["MemTotal"])),
         lambda: preflight.cpus_suffice(preflight.cpu_limits(settings), int(info["NCPU"])),
@@ -125,38 +127,12 @@ def _docker_is_new_enough(info: Mapping[str, Any]) -> None:
         )
 
 
-def _builds_fit(settings: Settings, facts: HostFacts) -> None:
-    there, here = ARCHITECTURES.get(facts.machine), ARCHITECTURES.get(platform.machine())
-    if there is None:
-        raise UserError(
-            f"its processor is {facts.machine}",
-            harm="no image of this project runs on it",
-            fix="use a host with amd64 or arm64",
-        )
-    own = [role for role in settings.roles() if settings.images.get(role, "sha256:").startswith("sha256:")]
-    if there != here and own:
-        raise UserError(
-            f"the host is {there}, and the images of {', '.join(own)} are built on this machine, which is {here}",
-            harm="they would not start there",
-            fix=f"run the command on a machine that is {there}, or name published images in slm:images",
-        )
-
-
 def _clock_is_right(facts: HostFacts) -> None:
     if abs(facts.skew) > MOST_SKEW:
         raise UserError(
             f"its clock is {abs(facts.skew):.0f} s {'ahead' if facts.skew > 0 else 'behind'}",
             harm="certificates would count as not yet valid or as expired, and logs and alerts tell wrong times",
             fix="on the host: timedatectl set-ntp true",
-        )
-
-
-def _has_gpus(spec: Docker, info: Mapping[str, Any]) -> None:
-    if spec.gpus and "nvidia" not in (info.get("Runtimes") or {}) and not info.get("CDISpecDirs"):
-        raise UserError(
-            f"it is described with {spec.gpus} GPUs, and its Docker engine knows neither the nvidia runtime nor CDI",
-            harm="no container could use a GPU",
-            fix="install nvidia-container-toolkit on the host, then: nvidia-ctk runtime configure --runtime=docker",
         )
 
 

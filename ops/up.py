@@ -66,8 +66,7 @@ def run(stack: str, model: str | None, console: Console) -> None:
         console.print(f"  every container holds its security controls; {time.monotonic() - started:.0f} s so far")
         first_answer(settings, machine.stack, key, console)
         kept.keep(machine, settings)
-        if settings.webui:
-            webui.tell(settings.webui, stack, console)
+        webui.tell(settings, stack, console)
         monitoring.tell(settings, stack, console)
 
 

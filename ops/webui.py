@@ -8,7 +8,7 @@ import secrets
 
 from rich.console import Console
 
-from components.settings import load, load_overlay
+from components.settings import Settings, load, load_overlay
 from components.webui import WebUi
 from components.webui.workload import SECRETS
 from ops import docker_client, recovery
@@ -64,9 +64,14 @@ def described(machine: Machine) -> WebUi:
     return settings.webui
 
 
-def tell(webui: WebUi, stack: str, console: Console) -> None:
-    """Say where the page is and who may sign in."""
-    console.print(f"  page      {webui.endpoint}   ({webui.admin_email}, make webui-password STACK={stack})")
+def tell(settings: Settings, stack: str, console: Console) -> None:
+    """Say where the page is, if there is one, and who may sign in."""
+    page = settings.webui
+    if page is None:
+        return
+    console.print(f"  page      {page.endpoint}   ({page.admin_email}, make webui-password STACK={stack})")
+    if way := docker_client.way_to(settings, page.bind, page.port):
+        console.print(f"            only its host can call it; from here first: {way}", soft_wrap=True)
 
 
 def show_password(stack: str) -> None:

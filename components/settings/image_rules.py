@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from components.catalog import catalog
 
@@ -50,3 +50,20 @@ def tag_of(name: str) -> str | None:
     """The tag of an image name without digest."""
     last = name.rpartition("/")[2]
     return last.partition(":")[2] or None
+
+
+def still_meant(recorded: Mapping[str, object], described: Mapping[str, object]) -> dict[str, object]:
+    """What a machine recorded of images, without what a newer description replaces.
+
+    `described` is what the stack's file names or, where it names none, the catalogue pins. An image built here stands
+    in for a published one that no registry served, so it stays; a published one or a named build of another
+    description does not.
+    """
+
+    def replaced(role: str, image: object) -> bool:
+        now = described.get(role)
+        if not isinstance(image, str) or not isinstance(now, str) or now == image:
+            return False
+        return "@" in image or "@" not in now
+
+    return {role: image for role, image in recorded.items() if not replaced(role, image)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from datetime import date
 from functools import cache
@@ -12,12 +13,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.catalog import catalog, merge, rows
+from components.settings import fleet_pages
 from components.settings.bundled import with_bundle
 from components.settings.fleet import Fleet, applied
+from components.settings.image_rules import still_meant
 from components.settings.model import Settings, json_schema
 from components.settings.problems import Problem, SettingsError, did_you_mean, from_validation, unknown
 from components.settings.scan import scan
-from components.settings.stack_file import description_of, file_of, host_of, read_document
+from components.settings.stack_file import DESCRIPTION, description_of, file_of, host_of, read_document
 from components.workload import Value
 
 PREFIX = "slm:"
@@ -49,7 +52,7 @@ def load(
     if host := host_of(stack):
         described = _of_host(described, host, file)
         file = f"{file} (host {host})"
-    merged = merge(described, _section(_without_secrets(own)))
+    merged = merge(described, _chosen(_section(_without_secrets(own)), described))
     try:
         # Strict: `parallel: true` is not 1, and `port: "8080"` is not a number.
         settings = Settings.model_validate(
@@ -127,7 +130,9 @@ def _of_host(described: Mapping[str, Any], host: str, file: str) -> dict[str, An
     fleet = _fleet(described, file)
     if host not in fleet.hosts:
         raise SettingsError(file, [Problem("stack", *unknown("host", host, fleet.hosts))])
-    return applied(described, fleet, host)
+    if found := list(fleet_pages.problems(described, fleet)):
+        raise SettingsError(file, found)
+    return fleet_pages.with_page(applied(described, fleet, host), fleet.host(host))
 
 
 def _outline(document: Mapping[str, Any]) -> list[Problem]:
@@ -167,6 +172,18 @@ def _section(config: Mapping[str, Any]) -> dict[str, Any]:
     return {key.removeprefix(PREFIX): value for key, value in config.items() if key.startswith(PREFIX)}
 
 
+def _chosen(own: dict[str, Any], described: Mapping[str, Any]) -> dict[str, Any]:
+    """This machine's choices, without images of an older description; a roll back goes to just these."""
+    recorded, named = own.get("images"), described.get("images") or {}
+    if os.environ.get(DESCRIPTION) or not isinstance(recorded, Mapping) or not isinstance(named, Mapping):
+        return own
+    return {**own, "images": still_meant(recorded, {**_pinned_images(), **named})}
+
+
+def _pinned_images() -> dict[str, str]:
+    return {role: row.pinned for role, row in catalog().images.items() if row.pinned}
+
+
 def _resolved(merged: dict[str, Any], file: str) -> dict[str, Any]:
     """The description with the catalogue under it and the chosen model in its first engine."""
     resolved = dict(merged)
@@ -176,8 +193,7 @@ def _resolved(merged: dict[str, Any], file: str) -> dict[str, Any]:
         resolved["models"] = merge(_known_models(), named)
     images = resolved.get("images", {})
     if isinstance(images, Mapping):
-        pinned = {role: row.pinned for role, row in catalog().images.items() if row.pinned}
-        resolved["images"] = {**pinned, **images}
+        resolved["images"] = {**_pinned_images(), **images}
     chosen, engines = resolved.get("model"), resolved.get("engines")
     if isinstance(chosen, str) and isinstance(engines, Mapping) and engines:
         if chosen not in resolved["models"]:

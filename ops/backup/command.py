@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -34,7 +37,7 @@ def backup(stack: str, file: Path | None, console: Console) -> Path:
     Without a file it is a new one below .slm/backups, which no `make down` touches.
     """
     machine = Machine(stack)
-    with machine.lock(f"make backup STACK={stack}"):
+    with machine.lock(f"make backup STACK={stack}"), told_plainly("there is no new backup"):
         return Backups(machine, console).save(file)
 
 
@@ -44,8 +47,29 @@ def restore(stack: str, file: Path | None, console: Console) -> None:
     What it keeps now is backed up first.
     """
     machine = Machine(stack)
-    with machine.lock(f"make restore STACK={stack}"):
+    harm = "the part after those named above may be incomplete; what each held is in the backup before-restore"
+    with machine.lock(f"make restore STACK={stack}"), told_plainly(harm):
         Backups(machine, console).put_back(file)
+
+
+@contextmanager
+def told_plainly(harm: str) -> Iterator[None]:
+    """An engine that cannot be reached any more, or refuses something, is no bug. Raises UserError."""
+    import requests
+    from docker.errors import DockerException
+
+    try:
+        yield
+    except DockerException as error:
+        raise UserError(
+            f"the Docker engine refuses: {getattr(error, 'explanation', None) or error}",
+            harm=harm,
+            fix="mend what it says, then run the command again",
+        ) from None
+    except requests.RequestException:
+        raise UserError(
+            "the connection to the Docker engine was lost", harm=harm, fix="run the command again when it is back"
+        ) from None
 
 
 class Backups:
@@ -60,8 +84,8 @@ class Backups:
                 f"stack '{machine.stack}' keeps nothing that could not be made again: no monitoring, no web page",
                 fix="there is nothing to do; weights are fetched again by make up",
             )
-        self._client = docker_client.of(self._settings)
-        self._volumes = Volumes(self._client, machine.stack, self._settings.images["haproxy"])
+        connect = partial(docker_client.of, self._settings)
+        self._volumes = Volumes(connect, machine.stack, self._settings.images["haproxy"])
 
     def save(self, file: Path | None, name: str = "backup") -> Path:
         """Make a backup and read it again."""
@@ -143,7 +167,7 @@ class Backups:
                 while piece := content.read(CHUNK):
                     spool.write(piece)
                 spool.flush()
-                webui_backup.place_archive(self._client, self._machine, page, self._settings, Path(spool.name))
+                webui_backup.place_archive(self._volumes.client, self._machine, page, self._settings, Path(spool.name))
 
     def _tell(self, made: float, size: int) -> None:
         if self._settings.monitoring is None:

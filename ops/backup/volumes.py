@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import tarfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any
 
@@ -29,20 +30,29 @@ find {INCOMING} -mindepth 1 -maxdepth 1 -exec mv -t . -- {{}} +
 rmdir {INCOMING}
 """
 CHUNK = 2**20
+PATIENCE = 600.0
+"""Seconds in which a lost connection may come back; a container that was stopped for a copy starts by nobody else."""
+
+AGAIN = 2.0
+"""Seconds between two tries."""
 
 
 class Volumes:
-    """The volumes of a stack on one Docker engine. `image` has Bash, for the one thing that needs a program."""
+    """The volumes of a stack on one Docker engine. `image` has Bash, for the one thing that needs a program.
 
-    def __init__(self, client: DockerClient, stack: str, image: str) -> None:
-        self._client, self._names, self._image = client, Names(stack), image
+    `connect` makes a connection to the engine, and another one where it was lost; it raises UserError.
+    """
+
+    def __init__(self, connect: Callable[[], DockerClient], stack: str, image: str) -> None:
+        self._connect, self._names, self._image = connect, Names(stack), image
+        self.client = connect()
 
     def container(self, workload: str) -> Container:
         """The workload's container, running or not. Raises UserError when it is not deployed."""
         import docker.errors
 
         try:
-            return self._client.containers.get(self._names.container(workload))
+            return self.client.containers.get(self._names.container(workload))
         except docker.errors.NotFound:
             raise UserError(
                 f"{workload} of stack '{self._names.stack}' is not deployed",
@@ -61,21 +71,43 @@ class Volumes:
             yield container
         finally:
             if ran:
-                container.start()
+                container = self._started(container, workload)
         if ran:
             container.reload()
             health.wait_healthy(container, ask=True)
 
+    def _started(self, container: Container, workload: str) -> Container:
+        """Start it, by another connection where the one to its host was lost meanwhile. Raises UserError."""
+        from requests import ConnectionError as Cut
+        from requests import Timeout
+
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                container.start()
+                return container
+            except (Cut, Timeout) as error:
+                if time.monotonic() > end:
+                    raise UserError(
+                        f"the connection to the Docker engine was lost and did not come back in {PATIENCE:.0f} s",
+                        harm=f"{container.name} stands still",
+                        fix=f"on its host: docker start {container.name}",
+                    ) from error
+            time.sleep(AGAIN)
+            with suppress(Cut, Timeout, UserError):
+                self.client = self._connect()
+                container = self.container(workload)
+
     def content(self, container: Container, path: str) -> Iterator[bytes]:
         """All that is in the volume at `path`, as an archive that begins in the volume's own root."""
-        chunks, _ = self._client.api.get_archive(str(container.id), f"{path}/.", chunk_size=CHUNK)
+        chunks, _ = self.client.api.get_archive(str(container.id), f"{path}/.", chunk_size=CHUNK)
         yield from chunks
 
     def replace(self, container: Container, volume: str, path: str, content: IO[bytes]) -> None:
         """Put an archive in place of all that the volume has. Raises UserError; the volume is then as it was."""
         import docker.errors
 
-        api: Any = self._client.api
+        api: Any = self.client.api
         self._clear(volume, path)
         api.put_archive(container.id, path, _folder(INCOMING))
         try:
@@ -92,18 +124,18 @@ class Volumes:
     def put(self, workload: str, volume: str, path: str, name: str, text: str) -> None:
         """Write one small file into a volume that the workload itself mounts for reading only."""
         image = self.container(workload).attrs["Image"]
-        holder = self._client.api.create_container(
+        holder = self.client.api.create_container(
             image,
             entrypoint=["true"],
             labels=self._names.transient(workload),
-            host_config=self._client.api.create_host_config(
+            host_config=self.client.api.create_host_config(
                 binds={self._names.volume(volume): {"bind": path, "mode": "rw"}}, cap_drop=["ALL"], network_mode="none"
             ),
         )
         try:
-            self._client.api.put_archive(holder["Id"], path, _file(name, text.encode()))
+            self.client.api.put_archive(holder["Id"], path, _file(name, text.encode()))
         finally:
-            self._client.api.remove_container(holder["Id"], v=False, force=True)
+            self.client.api.remove_container(holder["Id"], v=False, force=True)
 
     def _clear(self, volume: str, path: str) -> None:
         """Take away what an earlier attempt that was killed, or this one, has left of its own."""
@@ -119,7 +151,7 @@ class Volumes:
             resources=Resources(memory_mib=64, cpus=1, pids=16),
         )
         daemon = Daemon()
-        daemon.client = self._client
+        daemon.client = self.client
         mounted = [Mount(self._names.volume(volume), path, read_only=False)]
         try:
             daemon.run_job(job, self._names, mounted, None, lambda _job, _line: None, {})

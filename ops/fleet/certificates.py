@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -29,7 +30,7 @@ def ensure(pulumi: Pulumi, settings: Settings, console: Console) -> None:
     path, there = public_part(machine), all(f"slm:{name}" in held for name in (tls.certificate, tls.key))
     if there and not path.exists():
         return
-    authority, names = Authority.of(machine.fleet, machine.project), settings.gateway.hosts
+    authority, names = Authority.of(machine.fleet, machine.project), names_of(settings)
     why = authority.why_renew(path.read_text(), names) if there else "it has none yet"
     if why is None:
         return
@@ -38,6 +39,14 @@ def ensure(pulumi: Pulumi, settings: Settings, console: Console) -> None:
     pulumi.set_secret(tls.certificate, issued.certificate)
     write_private(path, issued.certificate)
     console.print(f"  certificate for {', '.join(names)}: made, because {why}")
+
+
+def names_of(settings: Settings) -> tuple[str, ...]:
+    """What a host's certificate is for: the names of its gateway, and that of its page under the same certificate."""
+    page, tls = settings.webui, settings.gateway.tls
+    same = page and tls and page.tls and page.tls.certificate == tls.certificate and not page.loopback
+    host = urlsplit(page.endpoint).hostname if page and same else None
+    return tuple(dict.fromkeys([*settings.gateway.hosts, *([host] if host else [])]))
 
 
 def forget(machine: Machine) -> None:

@@ -37,9 +37,14 @@ def keep(machine: Machine, settings: Settings) -> None:
 
 
 def digest(settings: Settings) -> str:
-    """Changes with anything the description says of the host's stack."""
+    """Changes with anything the description says of the host's stack, pins of its images included.
+
+    Of an image built here it does not: which one stands in for what no registry served is no part of a description.
+    """
     described = settings.model_dump_json(exclude={"images", "served", "site"})
-    return hashlib.sha256(described.encode()).hexdigest()
+    needed = sorted({*settings.roles(), *settings.optional_roles()})
+    pins = [f"{role} {settings.images[role]}" for role in needed if "@" in settings.images.get(role, "")]
+    return hashlib.sha256("\n".join([described, *pins]).encode()).hexdigest()
 
 
 def is_current(machine: Machine, settings: Settings) -> bool | None:

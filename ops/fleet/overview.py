@@ -34,7 +34,8 @@ def show(stack: str, fleet: Fleet, hosts: Sequence[str], project: Path, console:
         models = ", ".join(settings.model_of(name).name for name in settings.hosted)
         least = sum(engine.memory_mib(settings.model_of(name)) for name, engine in settings.hosted.items()) / 1024
         verdict = "[red]refused[/red]" if refusals else "[green]deployable[/green]"
-        found.add_row(host, labels, own.ssh, models, f"{least:.1f} GiB", endpoint_of(settings, stack), verdict)
+        reached = endpoint_of(settings, stack) + (f"\npage: {settings.webui.endpoint}" if settings.webui else "")
+        found.add_row(host, labels, own.ssh, models, f"{least:.1f} GiB", reached, verdict)
     console.print(found)
     order = "; then ".join(", ".join(wave) for wave in waves(hosts, fleet.rollout))
     console.print(f"waves: {order}; {fleet.rollout.parallel} hosts at a time", highlight=False, soft_wrap=True)

@@ -33,6 +33,7 @@ class State:
     healthy: int = 0
     model: str = ""
     endpoint: str = ""
+    page: str = ""
     current: bool | None = None
     certificate_days: int | None = None
 
@@ -63,6 +64,7 @@ def look_at(machine: Machine) -> State:
         host,
         model=next((settings.model_of(name).name for name in settings.hosted), ""),
         endpoint=endpoint_of(settings, machine.stack),
+        page=settings.webui.endpoint if settings.webui else "",
         current=kept.is_current(machine, settings),
         certificate_days=days_left(path.read_text()) if path.exists() else None,
     )
@@ -94,7 +96,10 @@ def services_of(settings: Settings) -> int:
 
 def table(states: Sequence[State]) -> Table:
     """A line for each host."""
+    pages = any(one.page for one in states)
     shown = Table("host", "state", "containers", "model", "described", "certificate", "endpoint")
+    if pages:
+        shown.add_column("page", overflow="fold")
     for one in states:
         state = one.problem or ("good" if one.good else "not healthy")
         colour = "green" if one.good else "red"
@@ -110,5 +115,6 @@ def table(states: Sequence[State]) -> Table:
             current,
             f"[yellow]{ends}[/yellow]" if soon else ends,
             one.endpoint,
+            *([one.page] if pages else []),
         )
     return shown

@@ -57,6 +57,24 @@ def full_disk(host: Host, leave: int = 0) -> Iterator[None]:
 
 
 @contextmanager
+def wrong_clock(host: Host, seconds: int) -> Iterator[None]:
+    """The host tells a time that is so many seconds ahead, or behind where they are negative.
+
+    The kernel has one clock of the day for all namespaces, so it is the command `date` of this host that is wrong.
+    """
+    right = "/run/right-date"
+    host.run("cp", "/usr/bin/date", right)
+    script = host.namespaces.path("/run/wrong-date")
+    script.write_text(f'#!/bin/sh\nexec {right} -d "@$(($({right} +%s) + {seconds}))" "$@"\n')
+    script.chmod(0o755)
+    host.run("mount", "--bind", "/run/wrong-date", "/usr/bin/date")
+    try:
+        yield
+    finally:
+        host.run("umount", "/usr/bin/date")
+
+
+@contextmanager
 def no_power(host: Host) -> Iterator[None]:
     """The host is off from one moment to the next; at the end it is on again, with what its disk had received."""
     host.power_cut()

@@ -21,7 +21,7 @@ import yaml
 from docker.models.containers import Container
 
 STACK_LABEL = "slm.stack"
-ANY_STACK = {"label": STACK_LABEL}
+ANY_STACK: dict[str, Any] = {"label": STACK_LABEL}
 TEST_PREFIX = "test-"
 """Every stack of a test has it, so that what a killed run has left can be told from a person's stacks."""
 

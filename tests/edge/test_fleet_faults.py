@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import threading
 import time
@@ -66,6 +67,20 @@ class Running:
 
 def change(site: Project, parallel: int) -> None:
     site.change({"slm:engines": {"chat": {"parallel": parallel}}})
+
+
+def test_a_host_whose_clock_is_wrong_gets_nothing(one: Project, fleet: Fleet) -> None:
+    with faults.wrong_clock(fleet[NAME], -7200):
+        said = one.ops("up").must_fail(
+            "s behind", "certificates would count as not yet valid", "timedatectl set-ntp true"
+        )
+    behind = re.search(r"its clock is (\d+) s behind", said.output)
+    assert behind, said.output
+    assert abs(int(behind[1]) - 7200) < 30
+    client = fleet[NAME].docker()
+    assert client.containers.list(all=True) == []
+    assert client.volumes.list() == []
+    client.close()
 
 
 def test_a_gateway_on_its_hosts_own_loopback_is_asked_through_the_connection(

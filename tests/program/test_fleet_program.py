@@ -16,7 +16,7 @@ import yaml
 
 from components import program
 from components.settings import load
-from tests.program.conftest import PROJECT
+from tests.program.conftest import IMAGES, PROJECT
 from tests.program.recorder import Recorder, is_secret
 
 pytestmark = pytest.mark.program
@@ -24,6 +24,7 @@ Run = Callable[..., Recorder]
 
 HOST = "edge.berlin-1"
 SECRETS = {"slm:cert": "certificate", "slm:cert-key": "private key"}
+PAGE = {"webui-api-key": "slm-" + "w" * 43, "webui-admin-password": "slm-Password-1", "webui-secret-key": "s" * 64}
 PROVIDER = "pulumi:providers:docker"
 
 
@@ -60,6 +61,22 @@ def test_a_hosts_gateway_is_published_on_the_hosts_address_with_tls(run_program:
     assert recorder.outputs["endpoint"] == "https://192.0.2.11:8443/v1"
     uploads = recorder.inputs["gateway-files"]["uploads"]
     assert is_secret(uploads) or all(is_secret(u["content"]) for u in uploads if u["file"].endswith(".key"))
+
+
+def test_a_hosts_page_is_published_on_the_hosts_address_with_the_gateways_certificate(
+    run_program: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = yaml.safe_load((PROJECT / "Pulumi.edge.yaml").read_text())
+    document["config"]["slm:webui"] = {"target": "site"}
+    (tmp_path / "Pulumi.edge.yaml").write_text(yaml.safe_dump(document, sort_keys=False))
+    monkeypatch.setattr(program, "PROJECT", tmp_path)
+    page = {"slm:images": json.dumps(IMAGES | {"webui": "sha256:" + "d" * 64}), "slm:webuiSecrets": json.dumps(PAGE)}
+    for host, address in ((HOST, "192.0.2.11"), ("edge.oslo-1", "198.51.100.21")):
+        recorder = run_program(host, {**SECRETS, **page})
+        (port,) = recorder.inputs["webui-container"]["ports"]
+        assert (port["ip"], port["external"]) == (address, 3000)
+        assert f"WEBUI_URL=https://{address}:3000" in recorder.inputs["webui-container"]["envs"]
+        assert is_secret(recorder.inputs["webui-files"]["uploads"])
 
 
 def test_hosts_have_names_of_their_own(run_program: Run) -> None:

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from bench.edge import row, told_of_a_hundred
 from bench.gateway import configuration
 from bench.plain import differences
 from bench.table import Goal, Row, compared, interleaved, percentile, shown, write
+from ops.errors import UserError
 
 pytestmark = pytest.mark.unit
 PROJECT = Path(__file__).resolve().parents[2]
@@ -111,3 +113,19 @@ def test_the_program_loads_no_library_that_only_commands_need() -> None:
     assert "pulumi_docker" in listed
     for library in ("docker", "httpx", "paramiko", "rich", "typer", "structlog", "requests"):
         assert library not in listed, f"{library} makes every preview slower"
+
+
+def test_the_cost_of_simulated_hosts_is_read_from_what_their_test_says() -> None:
+    said = "..\n100 hosts: 9.8 s of processor; a host 0.097 s at first, 0.101 s at last\nmemory of a host: 4.0 MiB"
+    (found,) = told_of_a_hundred(said)
+    assert (found.ours, found.reference, found.unit) == (0.101, 0.097, "s")
+    assert "100 in 9.8 s" in found.note
+    with pytest.raises(UserError, match="says nothing of its cost"):
+        told_of_a_hundred("1 skipped")
+
+
+def test_a_row_of_the_fleet_shows_the_median_and_how_far_the_runs_lie_apart() -> None:
+    found = row("x", "MB", [3.0, 1.0, 2.5], "why", reference=[10.0])
+    assert (found.ours, found.reference) == (2.5, 10.0)
+    assert found.note == "1 to 3 MB in 3 runs; why"
+    assert found.samples == {"ours": [3.0, 1.0, 2.5], "reference": [10.0]}

@@ -191,6 +191,18 @@ def described(folder: Path, **gateway: Any) -> Settings:
     return load("edge.h1", folder)
 
 
+def test_another_pin_is_another_description_and_another_build_of_this_machine_is_none(tmp_path: Path) -> None:
+    settings = described(tmp_path)
+
+    def digest(image: str, role: str = "haproxy") -> str:
+        return kept.digest(settings.model_copy(update={"images": {**settings.images, role: image}}))
+
+    pinned, newer = f"haproxy:3.4.4@sha256:{'a' * 64}", f"haproxy:3.4.5@sha256:{'b' * 64}"
+    assert digest(pinned) != digest(newer)
+    assert digest("sha256:" + "a" * 64) == digest("sha256:" + "b" * 64)
+    assert digest(newer, "webui") == kept.digest(settings), "a role that this stack does not have"
+
+
 def test_what_runs_is_kept_and_a_later_description_is_behind(tmp_path: Path) -> None:
     machine, settings = Machine("edge.h1", tmp_path), described(tmp_path)
     assert kept.is_current(machine, settings) is None

@@ -52,14 +52,18 @@ def test_memory_and_port_of_monitoring_are_judged_with_the_rest(settings: Settin
     assert judged(settings, listening=frozenset({("127.0.0.1", port)}), held={port}) == []
 
 
-def delivered(settings: Settings, monkeypatch: pytest.MonkeyPatch, here: str | None) -> tuple[dict[str, str], str]:
-    """What is chosen for a host that reaches no registry, and what was said; `here` is what this machine has."""
+def delivered(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, here: str | None, *, runs: bool = True
+) -> tuple[dict[str, str], str]:
+    """What is chosen for a host that reaches no registry, and what was said; `here` is what this machine has, `runs`
+    whether that is for the host's processor."""
     carried: list[str] = []
     monkeypatch.setattr(delivery, "has", lambda *_: False)
     monkeypatch.setattr(delivery, "_outdated", lambda *_: False)
     monkeypatch.setattr(delivery, "_pulled", lambda *_: False)
     monkeypatch.setattr(delivery, "made_here", lambda _settings, role, _console: f"sha256:{role}")
     monkeypatch.setattr(delivery, "found_here", lambda *_: here)
+    monkeypatch.setattr(delivery, "runs_there", lambda *_: runs)
     monkeypatch.setattr(delivery, "carry", lambda _spec, role, *_: carried.append(role))
     said = io.StringIO()
     nothing: Any = None
@@ -83,6 +87,13 @@ def test_such_an_image_is_brought_where_this_machine_has_it(
     chosen, said = delivered(settings, monkeypatch, "sha256:here")
     assert chosen["grafana"] == "sha256:here"
     assert "left out" not in said
+
+
+def test_no_image_is_carried_to_a_host_of_another_processor(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="for another processor than the host's"):
+        delivered(settings, monkeypatch, "sha256:here", runs=False)
 
 
 def test_monitoring_of_a_host_is_asked_through_the_hosts_own_engine(
