@@ -17,6 +17,7 @@ from components.settings.fleet import Fleet, applied
 from components.settings.model import Settings, json_schema
 from components.settings.problems import Problem, SettingsError, did_you_mean, from_validation, unknown
 from components.settings.scan import scan
+from components.settings.share import taken_port
 from components.settings.stack_file import description_of, file_of, host_of, read_document
 from components.workload import Value
 
@@ -45,9 +46,10 @@ def load(
     if problems:
         raise SettingsError(file, problems)
     config = _without_secrets(document["config"])
-    described = _section(config)
+    described, share = _section(config), None
     if host := host_of(stack):
-        described = _of_host(described, host, file)
+        fleet = _with_host(described, host, file)
+        described, share = applied(described, fleet, host), fleet.share
         file = f"{file} (host {host})"
     merged = merge(described, _section(_without_secrets(own)))
     try:
@@ -57,6 +59,8 @@ def load(
         )
     except ValidationError as error:
         raise SettingsError(file, from_validation(error, merged, _schema())) from None
+    if share and (problems := list(taken_port(share, settings))):
+        raise SettingsError(file, problems)
     if settings.environment == "prod" and not document.get("secretsprovider"):
         harm = "prod without a secrets provider: nothing says what protects its keys"
         fix = "add secretsprovider: azurekeyvault://…, or secretsprovider: passphrase when you keep a strong one"
@@ -120,14 +124,15 @@ def _fleet(described: Mapping[str, Any], file: str) -> Fleet:
         raise SettingsError(file, from_validation(error, raw, _schema())) from None
 
 
-def _of_host(described: Mapping[str, Any], host: str, file: str) -> dict[str, Any]:
+def _with_host(described: Mapping[str, Any], host: str, file: str) -> Fleet:
+    """The fleet that has this host. Raises SettingsError."""
     if "fleet" not in described:
         fix = "name the stack without it, or describe hosts in slm:fleet"
         raise SettingsError(file, [Problem("stack", f"it has no fleet, so there is no host '{host}'", fix)])
     fleet = _fleet(described, file)
     if host not in fleet.hosts:
         raise SettingsError(file, [Problem("stack", *unknown("host", host, fleet.hosts))])
-    return applied(described, fleet, host)
+    return fleet
 
 
 def _outline(document: Mapping[str, Any]) -> list[Problem]:
