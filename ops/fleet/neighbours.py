@@ -22,7 +22,7 @@ from ops.fleet.sharing import Candidate, Taking, plan
 from ops.machine import STATE_DIRECTORY, Machine, write_private
 
 Start = Callable[[Machine, str, int], Serving]
-Stop = Callable[[Machine], int]
+Stop = Callable[[Machine], int | None]
 
 
 def candidates(fleet: Fleet, checked: Sequence[Checked]) -> list[Candidate]:
@@ -97,7 +97,9 @@ class Sharing:
             del self._serving[host]
             try:
                 served = self._stop(self._machine(host))
-                self._console.print(f"  {host}: gave its neighbours {served / 1e6:.1f} MB of weights")
+                told = "stopped giving its weights away before" if served is None else "gave its neighbours"
+                much = "" if served is None else f" {served / 1e6:.1f} MB of weights"
+                self._console.print(f"  {host}: {told}{much}")
             except UserError as error:
                 told = f"may serve its weights for up to {IDLE // 60} minutes more: {error.what}"
                 self._console.print(f"  [yellow]{host}[/yellow] {told}", soft_wrap=True)

@@ -68,17 +68,13 @@ def start(machine: Machine, address: str, port: int) -> Serving:
     return Serving(Neighbour(endpoint=url, token=token, authority=pem), has)
 
 
-def stop(machine: Machine) -> int:
-    """End the server of a host; gives the bytes it has served. Raises UserError."""
+def stop(machine: Machine) -> int | None:
+    """End the server of a host; gives the bytes it has served, None when it had ended before. Raises UserError."""
     with _engine(machine) as (client, _):
-        served = sum(
-            int(event["bytes"])
-            for container in _containers(client, machine.stack)
-            for event in _events(container)
-            if event.get("event") == "served"
-        )
+        there = _containers(client, machine.stack)
+        events = [event for container in there for event in _events(container)]
         remove(client, machine.stack)
-    return served
+    return sum(int(event["bytes"]) for event in events if event.get("event") == "served") if there else None
 
 
 def remove(client: DockerClient, stack: str) -> None:
