@@ -39,7 +39,7 @@ def show(stack: str, fleet: Fleet, hosts: Sequence[str], project: Path, console:
     order = "; then ".join(", ".join(wave) for wave in waves(hosts, fleet.rollout))
     console.print(f"waves: {order}; {fleet.rollout.parallel} hosts at a time", highlight=False, soft_wrap=True)
     if share := fleet.share:
-        console.print(f"weights go once to a site (label {share.label}): {_sites(fleet, hosts)}", highlight=False)
+        console.print(f"weights go once to a site (label {share.label}): {sites(fleet, hosts)}", highlight=False)
     for reason in wrong:
         console.print(f"not deployable: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     if wrong:
@@ -51,7 +51,8 @@ def show(stack: str, fleet: Fleet, hosts: Sequence[str], project: Path, console:
     return 0
 
 
-def _sites(fleet: Fleet, hosts: Sequence[str]) -> str:
+def sites(fleet: Fleet, hosts: Sequence[str]) -> str:
+    """The sites of a fleet that shares weights, and the hosts that are in none."""
     found: dict[str, list[str]] = {}
     for host in hosts:
         found.setdefault(fleet.site_of(host) or "", []).append(host)

@@ -13,7 +13,7 @@ from tests.edge.running import Running
 SLOW = Quality(bits_per_second=3e6)
 """On which three megabytes take about ten seconds: what tests have for the middle."""
 
-HELD = (*range(1, 9), 14)
+HELD = (*range(1, 9), 10, 11, 14)
 """Controls that a container holds which nobody waits for and nobody starts again."""
 
 

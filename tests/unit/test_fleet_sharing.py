@@ -18,6 +18,7 @@ from components.targets.docker.neighbours import NEIGHBOURS_VARIABLE
 from ops.errors import UserError
 from ops.fleet import preflight
 from ops.fleet.neighbours import Sharing, candidates
+from ops.fleet.overview import sites
 from ops.fleet.preflight import Checked
 from ops.fleet.runs import Ran, Runs
 from ops.fleet.serving import Serving
@@ -247,6 +248,13 @@ def test_only_hosts_that_are_ready_take_part_and_only_those_serve_that_can() -> 
     failed = Checked("b", failures=(UserError("x"),), held=(held(),), serves=True)
     found = candidates(FLEET, [Checked("a", held=(held(),), serves=True), failed, Checked("c", held=(held(),))])
     assert [(one.host, one.site, one.able) for one in found] == [("a", "x", True), ("c", "x", False)]
+
+
+def test_sites_and_hosts_without_one_are_told() -> None:
+    assert sites(FLEET, tuple("abcd")) == "x has 4 hosts"
+    lone = FLEET.hosts["d"].model_copy(update={"labels": {}})
+    fleet = FLEET.model_copy(update={"hosts": {**FLEET.hosts, "d": lone}})
+    assert sites(fleet, tuple("ad")) == "x has 1 host; without the label: d"
 
 
 def test_without_share_nobody_is_anybodys_neighbour() -> None:
