@@ -133,9 +133,8 @@ def _run(client: DockerClient, names: Names, job: Workload, address: str, secret
     label = {LABEL: names.stack}
     # No name of a workload has a dot, so that none is called the same.
     name = f"{names.prefix}.{job.name}"
-    network = client.networks.create(name, driver="bridge", options=NETWORK, labels=label)
     mounts = [Mount(names.volume(volume.name), volume.path, read_only=True) for volume in job.volumes]
-    arguments = job_arguments(job, names, mounts, str(network.name)) | {
+    arguments = job_arguments(job, names, mounts, name) | {
         "name": name,
         "labels": label,
         "ports": {f"{_port(job)}/tcp": (address, _port(job))},
@@ -143,8 +142,9 @@ def _run(client: DockerClient, names: Names, job: Workload, address: str, secret
         "auto_remove": True,
         "mounts": [docker.types.Mount(FILES_DIRECTORY, None, type="volume")],
     }
-    container = client.containers.create(**arguments)
     try:
+        client.networks.create(name, driver="bridge", options=NETWORK, labels=label)
+        container = client.containers.create(**arguments)
         put_files(container, job, files_of(job, secrets))
         container.start()
         return _said(container)
