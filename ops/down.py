@@ -14,7 +14,7 @@ from components.webui.workload import VOLUME as DATA
 from ops import cluster, docker_client, recovery
 from ops.deployment import apply
 from ops.errors import UserError
-from ops.fleet import kept
+from ops.fleet import kept, serving
 from ops.forget import forget
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
@@ -65,6 +65,7 @@ def run(stack: str, purge: bool, console: Console, *, force: bool = False) -> No
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
         recovery.recover(pulumi, client, console)
+        serving.remove(client, stack)
         # Refreshing first: a container that was removed by hand would otherwise fail to be removed again.
         apply(pulumi, console, "destroy", "--refresh")
         volumes = client.volumes.list(filters={"label": f"slm.stack={stack}"})

@@ -44,12 +44,12 @@ def bring(client: DockerClient, stack: str, settings: Settings, console: Console
             continue
         seen.add(volume.name)
         job = volume.fill[0]
-        with _holder(client, settings.images["fetch"], names, volume, name) as holder:
-            if not _has(client, holder, f"{volume.path}/{record(weights)}"):
+        with holder(client, settings.images["fetch"], names, volume, name) as empty:
+            if not has_file(client, empty, f"{volume.path}/{record(weights)}"):
                 files = _files(model, weights, sources[0])
                 if files:
                     console.print(f"  copying {sources[0].path} into volume {volume.name}")
-                    client.api.put_archive(holder, volume.path, _archive(files, (job.user, job.group)))
+                    client.api.put_archive(empty, volume.path, _archive(files, (job.user, job.group)))
 
 
 def _files(model: Model, weights: Weights, source: PathSource) -> list[tuple[Path, str]]:
@@ -76,7 +76,7 @@ def _files(model: Model, weights: Weights, source: PathSource) -> list[tuple[Pat
 
 
 @contextmanager
-def _holder(client: DockerClient, image: str, names: Names, volume: Volume, owner: str) -> Iterator[str]:
+def holder(client: DockerClient, image: str, names: Names, volume: Volume, owner: str) -> Iterator[str]:
     """A container that is never started and has the volume mounted, so that files can be put into it."""
     physical = names.volume(volume.name)
     client.volumes.create(name=physical, labels=names.labels(owner))
@@ -89,11 +89,12 @@ def _holder(client: DockerClient, image: str, names: Names, volume: Volume, owne
         client.api.remove_container(made["Id"], force=True)
 
 
-def _has(client: DockerClient, holder: str, path: str) -> bool:
+def has_file(client: DockerClient, container: str, path: str) -> bool:
+    """Whether there is a file at this path of a container, running or not."""
     import docker.errors
 
     try:
-        stream, _ = client.api.get_archive(holder, path)
+        stream, _ = client.api.get_archive(container, path)
     except docker.errors.NotFound:
         return False
     stream.close()

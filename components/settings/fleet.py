@@ -10,6 +10,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from components.models import ModelName
 from components.settings.problems import CrossReferenceError, Problem, path_of
+from components.settings.share import Share, shared_on, unknown_label
 from components.targets.spec.paths import FilePath
 from components.targets.spec.ssh import HostKey, Jump, ssh_address
 from components.workload import Name, Value
@@ -86,6 +87,11 @@ class FleetHost(Common):
                 f"address '{self.address}' is a name, and a gateway is published on an address — set bind"
             ) from None
 
+    @property
+    def shares_on(self) -> str | None:
+        """The address its neighbours reach it at; None when none is known."""
+        return shared_on(self.bind or "", self.address)
+
 
 class Rollout(Value):
     """How a change goes over the fleet: first to `canary` hosts, then until each of `percent` of all have it.
@@ -114,15 +120,19 @@ class Rollout(Value):
 
 
 class Fleet(Value):
-    """The hosts of a fleet by name, what they have in common, and how changes reach them."""
+    """The hosts of a fleet by name, what they have in common, how changes reach them, and what neighbours `share`."""
 
     defaults: Common = Common()
     hosts: dict[Name, FleetHost] = Field(min_length=1, max_length=MOST_HOSTS)
     rollout: Rollout = Rollout()
+    share: Share | None = None
 
     @model_validator(mode="after")
     def _hosts_differ(self) -> Self:
-        if problems := list(self._twice()):
+        problems = list(self._twice())
+        if self.share:
+            problems += unknown_label(self.share, {name: self.host(name).labels for name in self.hosts})
+        if problems:
             raise CrossReferenceError(problems)
         return self
 
@@ -131,6 +141,10 @@ class Fleet(Value):
         own, common = self.hosts[name], self.defaults
         found = {f: getattr(common, f) for f in Common.model_fields if getattr(own, f) is None}
         return own.model_copy(update={**found, "labels": {**common.labels, **own.labels}})
+
+    def site_of(self, name: str) -> str | None:
+        """The site within which a host shares; None for a host without the label, and where nothing is shared."""
+        return self.host(name).labels.get(self.share.label) if self.share else None
 
     def _twice(self) -> Iterator[Problem]:
         seen: dict[str, tuple[str, str]] = {}

@@ -20,6 +20,7 @@ from components.settings.image_rules import still_meant
 from components.settings.model import Settings, json_schema
 from components.settings.problems import Problem, SettingsError, did_you_mean, from_validation, unknown
 from components.settings.scan import scan
+from components.settings.share import taken_port
 from components.settings.stack_file import DESCRIPTION, description_of, file_of, host_of, read_document
 from components.workload import Value
 
@@ -48,9 +49,11 @@ def load(
     if problems:
         raise SettingsError(file, problems)
     config = _without_secrets(document["config"])
-    described = _section(config)
+    described, share = _section(config), None
     if host := host_of(stack):
-        described = _of_host(described, host, file)
+        fleet = _with_host(described, host, file)
+        described = fleet_pages.with_page(applied(described, fleet, host), fleet.host(host))
+        share = fleet.share
         file = f"{file} (host {host})"
     merged = merge(described, _chosen(_section(_without_secrets(own)), described))
     try:
@@ -60,6 +63,8 @@ def load(
         )
     except ValidationError as error:
         raise SettingsError(file, from_validation(error, merged, _schema())) from None
+    if share and (problems := list(taken_port(share, settings))):
+        raise SettingsError(file, problems)
     if settings.environment == "prod" and not document.get("secretsprovider"):
         harm = "prod without a secrets provider: nothing says what protects its keys"
         fix = "add secretsprovider: azurekeyvault://…, or secretsprovider: passphrase when you keep a strong one"
@@ -123,7 +128,8 @@ def _fleet(described: Mapping[str, Any], file: str) -> Fleet:
         raise SettingsError(file, from_validation(error, raw, _schema())) from None
 
 
-def _of_host(described: Mapping[str, Any], host: str, file: str) -> dict[str, Any]:
+def _with_host(described: Mapping[str, Any], host: str, file: str) -> Fleet:
+    """The fleet that has this host. Raises SettingsError."""
     if "fleet" not in described:
         fix = "name the stack without it, or describe hosts in slm:fleet"
         raise SettingsError(file, [Problem("stack", f"it has no fleet, so there is no host '{host}'", fix)])
@@ -132,7 +138,7 @@ def _of_host(described: Mapping[str, Any], host: str, file: str) -> dict[str, An
         raise SettingsError(file, [Problem("stack", *unknown("host", host, fleet.hosts))])
     if found := list(fleet_pages.problems(described, fleet)):
         raise SettingsError(file, found)
-    return fleet_pages.with_page(applied(described, fleet, host), fleet.host(host))
+    return fleet
 
 
 def _outline(document: Mapping[str, Any]) -> list[Problem]:

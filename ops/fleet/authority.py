@@ -64,8 +64,8 @@ class Authority:
                 write_private(self.certificate_file, _pem(self._self_signed(key)))
         return x509.load_pem_x509_certificate(self.certificate_file.read_bytes())
 
-    def issue(self, names: Sequence[str], now: datetime | None = None) -> Issued:
-        """A certificate for a host's names and addresses."""
+    def issue(self, names: Sequence[str], now: datetime | None = None, *, lasts: timedelta = LASTS) -> Issued:
+        """A certificate for a host's names and addresses, which `lasts` so long."""
         now, own = now or datetime.now(UTC), self.ensure()
         signer = serialization.load_pem_private_key(self._key_file.read_bytes(), None)
         if not isinstance(signer, ec.EllipticCurvePrivateKey):
@@ -78,7 +78,7 @@ class Authority:
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
             .not_valid_before(now - BACKDATED)
-            .not_valid_after(min(now + LASTS, own.not_valid_after_utc))
+            .not_valid_after(min(now + lasts, own.not_valid_after_utc))
             .add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=False)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

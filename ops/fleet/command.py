@@ -15,9 +15,11 @@ from ops.errors import UserError
 from ops.fleet import drift, kept, preflight, status
 from ops.fleet.authority import Authority
 from ops.fleet.choose import choose
+from ops.fleet.neighbours import Sharing, candidates
 from ops.fleet.overview import show
 from ops.fleet.rollout import Outcome, Rolling
 from ops.fleet.runs import Runs
+from ops.fleet.sharing import from_neighbours
 from ops.machine import PROJECT, Machine
 
 HOSTS = "HOSTS"
@@ -73,8 +75,9 @@ class FleetCommand:
 
     def _up(self) -> None:
         Authority.of(self.stack, PROJECT).ensure()
-        checked = preflight.check(self.stack, self.hosts, PROJECT, self._looking)
-        preflight.tell(checked, self.console)
+        checked = preflight.check(self.stack, self.hosts, PROJECT, self._looking, self.fleet)
+        sharing = Sharing(self.stack, self.fleet, candidates(self.fleet, checked), self.console, PROJECT)
+        preflight.tell(checked, from_neighbours(sharing.takings), self.console)
         self._tell_left()
         out = [one.host for one in checked if not one.ready]
         ready = [one.host for one in checked if one.ready]
@@ -84,7 +87,9 @@ class FleetCommand:
                 harm="nothing was changed on any host",
                 fix="mend what is said above" + (", or set rollout.on_unready: skip" if ready else ""),
             )
-        outcome = Rolling(self.stack, self.fleet.rollout, self._runs, self.console).over(ready)
+        turns = sharing if self.fleet.share else None
+        rolling = Rolling(self.stack, self.fleet.rollout, self._runs, self.console, turns=turns)
+        outcome = rolling.over(ready)
         self.console.print(status.table(status.look(self.stack, self.hosts, PROJECT, self._looking)))
         _require_all_good(self.stack, outcome, out)
 

@@ -39,6 +39,8 @@ def show(stack: str, fleet: Fleet, hosts: Sequence[str], project: Path, console:
     console.print(found)
     order = "; then ".join(", ".join(wave) for wave in waves(hosts, fleet.rollout))
     console.print(f"waves: {order}; {fleet.rollout.parallel} hosts at a time", highlight=False, soft_wrap=True)
+    if share := fleet.share:
+        console.print(f"weights go once to a site (label {share.label}): {sites(fleet, hosts)}", highlight=False)
     for reason in wrong:
         console.print(f"not deployable: {reason}", style="red", markup=False, highlight=False, soft_wrap=True)
     if wrong:
@@ -48,6 +50,16 @@ def show(stack: str, fleet: Fleet, hosts: Sequence[str], project: Path, console:
     console.print(f"deployable: make up STACK={stack}", style="green", highlight=False)
     console.print(f"more of one host: make check STACK={stack}.{hosts[0]}", highlight=False)
     return 0
+
+
+def sites(fleet: Fleet, hosts: Sequence[str]) -> str:
+    """The sites of a fleet that shares weights, and the hosts that are in none."""
+    found: dict[str, list[str]] = {}
+    for host in hosts:
+        found.setdefault(fleet.site_of(host) or "", []).append(host)
+    alone = found.pop("", [])
+    told = [f"{site} has {len(there)} host{'s' * (len(there) > 1)}" for site, there in found.items()]
+    return "; ".join([*told, *([f"without the label: {', '.join(alone)}"] if alone else [])])
 
 
 def _settings(stack: str, project: Path) -> Settings:

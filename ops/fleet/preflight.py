@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from components.settings import Settings, SettingsError, load, load_overlay
-from components.targets.docker.container import Names
+from components.serving import LABEL
+from components.settings import Fleet, Settings, SettingsError, load, load_overlay
 from components.targets.docker.ssh_errors import SshError
 from components.targets.docker.tunnel import Tunnel
 from ops import delivery, docker_client, remote_host
 from ops.errors import UserError
+from ops.fleet import weights
+from ops.fleet.sharing import Held
 from ops.machine import Machine
 
 if TYPE_CHECKING:
@@ -25,15 +27,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Checked:
-    """One host before a change. `failures` leave it out; `weights` and `images` are the bytes it would get."""
+    """One host before a change. `failures` leave it out; `weights` and `images` are the bytes it would get.
+
+    `held` is what it has and lacks of weights; `serves`: the port at which neighbours would get them is free.
+    """
 
     host: str
     where: str = ""
     model: str = ""
     failures: tuple[UserError, ...] = ()
     looked: remote_host.Looked | None = None
-    weights: int = 0
+    held: tuple[Held, ...] = ()
     images: int = 0
+    serves: bool = False
+
+    @property
+    def weights(self) -> int:
+        """Bytes of weights that it has not yet."""
+        return sum(one.size for one in self.held if not one.there)
 
     @property
     def ready(self) -> bool:
@@ -41,13 +52,13 @@ class Checked:
         return not self.failures
 
 
-def check(stack: str, hosts: Sequence[str], project: Path, parallel: int) -> list[Checked]:
+def check(stack: str, hosts: Sequence[str], project: Path, parallel: int, fleet: Fleet) -> list[Checked]:
     """Look at hosts of the fleet `stack`, `parallel` at a time."""
     with ThreadPoolExecutor(max_workers=parallel) as threads:
-        return list(threads.map(lambda host: check_one(Machine(f"{stack}.{host}", project)), hosts))
+        return list(threads.map(lambda host: check_one(Machine(f"{stack}.{host}", project), fleet), hosts))
 
 
-def check_one(machine: Machine) -> Checked:
+def check_one(machine: Machine, fleet: Fleet) -> Checked:
     """Look at one host."""
     import docker
     from docker.errors import DockerException
@@ -66,7 +77,9 @@ def check_one(machine: Machine) -> Checked:
         with Tunnel(spec) as tunnel:
             client = docker.DockerClient(base_url=tunnel.url, timeout=120)
             looked = remote_host.look(client, spec, machine, settings)
-            weights, images = downloads(client, machine.stack, settings)
+            held = weights.look(client, machine.stack, settings, closely=fleet.site_of(host) is not None)
+            images = images_missing(client, settings)
+            serves = _serves(client, machine.stack, fleet, host, looked)
     except SshError as error:
         return Checked(host, spec.where, model, (docker_client.as_user_error(error),))
     except UserError as error:
@@ -74,36 +87,33 @@ def check_one(machine: Machine) -> Checked:
     except (DockerException, OSError, ValueError) as error:
         told = UserError(f"its Docker engine answers wrongly: {error}", fix="see what it says, on the host")
         return Checked(host, spec.where, model, (told,))
-    return Checked(host, spec.where, model, looked.failures, looked, weights, images)
+    return Checked(host, spec.where, model, looked.failures, looked, held, images, serves)
 
 
-def downloads(client: DockerClient, stack: str, settings: Settings) -> tuple[int, int]:
-    """Bytes of weights that a host has not yet, and of images as far as this machine knows their size unpacked."""
-    names, present = Names(stack), {str(volume.name) for volume in client.volumes.list()}
-    weights: dict[str, int] = {}
-    for name, engine in settings.hosted.items():
-        model = settings.model_of(name)
-        for volume in settings.model_copy(update={"images": _any_image(settings)}).workload_of(name).filled_volumes:
-            if any(job.egress for job in volume.fill) and names.volume(volume.name) not in present:
-                weights[volume.name] = model.origin_of(engine.weights_of(model)[0]).size_bytes
+def images_missing(client: DockerClient, settings: Settings) -> int:
+    """Bytes of images that a host has not yet, unpacked, as far as this machine knows their size."""
     sizes = delivery.sizes_here(settings)
-    images = sum(size for image, size in sizes.items() if not delivery.has(client, image))
-    return sum(weights.values()), images
+    return sum(size for image, size in sizes.items() if not delivery.has(client, image))
 
 
-def _any_image(settings: Settings) -> dict[str, str]:
-    from components.settings.image_rules import SOME_IMAGE
+def _serves(client: DockerClient, stack: str, fleet: Fleet, host: str, looked: remote_host.Looked) -> bool:
+    """Whether neighbours could get weights from it: nothing but an earlier run of ours has the port."""
+    address, share = fleet.host(host).shares_on, fleet.share
+    if address is None or share is None or fleet.site_of(host) is None:
+        return False
+    own = client.containers.list(filters={"label": f"{LABEL}={stack}"}, ignore_removed=True)
+    return bool(own) or not looked.facts.listens(address, share.port)
 
-    return {role: settings.images.get(role, SOME_IMAGE) for role in settings.roles()}
 
-
-def table(checked: Sequence[Checked]) -> Table:
-    """What was found, a line for each host."""
-    shown = Table("host", "state", "model", "Docker", "processor", "memory", "disk free", "to download", "notes")
+def table(checked: Sequence[Checked], near: Mapping[str, int]) -> Table:
+    """What was found, a line for each host; of what it downloads, `near` are the bytes that neighbours give."""
+    columns = ["host", "state", "model", "Docker", "processor", "memory", "disk free", "to download"]
+    shown = Table(*columns, *(["from neighbours"] if near else []), "notes")
     for one in checked:
         if not one.looked:
-            shown.add_row(one.host, "[red]left out[/red]", one.model, "", "", "", "", "", "")
+            shown.add_row(one.host, "[red]left out[/red]", one.model)
             continue
+        given = near.get(one.host, 0)
         info, facts = one.looked.info, one.looked.facts
         shown.add_row(
             one.host,
@@ -113,15 +123,16 @@ def table(checked: Sequence[Checked]) -> Table:
             f"{info['NCPU']} {facts.machine}",
             f"{info['MemTotal'] / 2**30:.1f} GiB",
             f"{facts.disk_free / 2**30:.0f} GiB",
-            f"{(one.weights + one.images) / 1e9:.2f} GB",
+            f"{(one.weights - given + one.images) / 1e9:.2f} GB",
+            *([f"{given / 1e9:.2f} GB" if given else ""] if near else []),
             str(len(one.looked.notes) or ""),
         )
     return shown
 
 
-def tell(checked: Sequence[Checked], console: Console) -> None:
-    """Print the table, then what keeps hosts out, and what is weak on which."""
-    console.print(table(checked))
+def tell(checked: Sequence[Checked], near: Mapping[str, int], console: Console) -> None:
+    """Print the table, then what keeps hosts out, and what is weak on which. `near` as in `table`."""
+    console.print(table(checked, near))
     for one in checked:
         for failure in one.failures:
             console.print(f"  [red]{one.host}[/red] is left out: ", end="")
@@ -130,10 +141,13 @@ def tell(checked: Sequence[Checked], console: Console) -> None:
                 console.print(f"    fix: {failure.fix}", markup=False, highlight=False, soft_wrap=True)
     for note, hosts in _by_note(checked):
         console.print(f"  note (control 19): {note} ({', '.join(hosts)})", style="dim", highlight=False, soft_wrap=True)
-    if total := sum(one.weights + one.images for one in checked if one.ready):
-        weights, images = (sum(getattr(one, part) for one in checked if one.ready) for part in ("weights", "images"))
-        told = f"{weights / 1e9:.2f} GB of weights, {images / 1e9:.2f} GB of images unpacked"
+    weights, images = (sum(getattr(one, part) for one in checked if one.ready) for part in ("weights", "images"))
+    if total := weights + images - sum(near.values()):
+        told = f"{(weights - sum(near.values())) / 1e9:.2f} GB of weights, {images / 1e9:.2f} GB of images unpacked"
         console.print(f"  to the hosts: {total / 1e9:.2f} GB in all ({told})", highlight=False)
+    if near:
+        given = f"{sum(near.values()) / 1e9:.2f} GB of weights"
+        console.print(f"  inside the sites, from neighbours: {given} for {', '.join(near)}", highlight=False)
 
 
 def _by_note(checked: Sequence[Checked]) -> Iterator[tuple[str, list[str]]]:

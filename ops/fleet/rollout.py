@@ -12,7 +12,7 @@ from components.settings.fleet import Rollout
 from ops.errors import UserError
 from ops.fleet import kept
 from ops.fleet.choose import waves
-from ops.fleet.runs import Runs
+from ops.fleet.runs import Runs, Turns
 from ops.machine import PROJECT, Machine
 
 
@@ -28,11 +28,19 @@ class Outcome:
 
 
 class Rolling:
-    """One rollout over hosts of the fleet `stack`."""
+    """One rollout over hosts of the fleet `stack`; `turns` decides whose turn it is within a wave."""
 
-    def __init__(self, stack: str, rollout: Rollout, runs: Runs, console: Console, project: Path = PROJECT) -> None:
+    def __init__(
+        self,
+        stack: str,
+        rollout: Rollout,
+        runs: Runs,
+        console: Console,
+        project: Path = PROJECT,
+        turns: Turns | None = None,
+    ) -> None:
         self._stack, self._rollout, self._runs, self._console = stack, rollout, runs, console
-        self._project = project
+        self._project, self._turns = project, turns
 
     def over(self, hosts: Sequence[str]) -> Outcome:
         """Change the hosts, wave by wave. A failure ends it after this wave, or not, as the rollout says."""
@@ -54,7 +62,8 @@ class Rolling:
 
     def _change(self, wave: Sequence[str]) -> list[str]:
         """The hosts of the wave that could not be changed, or do not answer well enough afterwards."""
-        failed = [ran.host for ran in self._runs.all(wave, "up", said="up, and its model has answered") if ran.code]
+        changing = self._runs.all(wave, "up", said="up, and its model has answered", turns=self._turns)
+        failed = [ran.host for ran in changing if ran.code]
         changed = [host for host in wave if host not in failed]
         if failed and self._rollout.on_failure == "stop":
             return failed

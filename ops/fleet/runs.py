@@ -8,11 +8,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import Protocol
 
 from rich.console import Console
 
@@ -30,6 +31,22 @@ class Ran:
     code: int
     output: str
     seconds: float
+
+
+class Turns(Protocol):
+    """Decides when a host's turn comes, where one needs what another has."""
+
+    def ready(self, host: str) -> bool:
+        """Whether its turn may begin. Once nobody's turn goes on, it begins in any case."""
+
+    def before(self, host: str) -> Mapping[str, str]:
+        """Called when it begins; gives variables for the host's command."""
+
+    def after(self, host: str, *, well: bool) -> None:
+        """Called when it has ended."""
+
+    def over(self) -> None:
+        """Called when all have ended, however they did."""
 
 
 class Runs:
@@ -50,24 +67,49 @@ class Runs:
         *arguments: str,
         said: str,
         environment: Mapping[str, Mapping[str, str]] | None = None,
+        turns: Turns | None = None,
     ) -> list[Ran]:
         """Run a command for each host to its end, and say of each how it went; `environment` has variables by host.
 
-        An interrupt reaches every command, and is raised when all have ended.
+        `turns` decides whose turn it is; otherwise all begin at once. An interrupt reaches every command, and is raised
+        when all have ended.
         """
         self.log("any").parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         found: dict[str, Ran] = {}
+        more = environment or {}
+
+        def turn(host: str) -> Ran:
+            if self._stopped:
+                return Ran(host, 130, "", 0)
+            own = turns.before(host) if turns else {}
+            return self._one(host, arguments, {**more.get(host, {}), **own})
+
         with ThreadPoolExecutor(max_workers=self._parallel) as threads:
-            more = environment or {}
-            futures = [threads.submit(self._one, host, arguments, more.get(host, {})) for host in hosts]
+            waiting, running = list(hosts), dict[Future[Ran], str]()
             try:
-                for future in as_completed(futures):
-                    found[future.result().host] = future.result()
-                    self._tell(future.result(), said)
+                while waiting or running:
+                    now = [host for host in waiting if turns is None or turns.ready(host)]
+                    # Those who wait for somebody who does not come would wait for ever.
+                    now = now or ([] if running else waiting)
+                    waiting = [host for host in waiting if host not in now]
+                    running |= {threads.submit(turn, host): host for host in now}
+                    for future in wait(running, return_when=FIRST_COMPLETED).done:
+                        ran = found[running.pop(future)] = future.result()
+                        if turns:
+                            turns.after(ran.host, well=ran.code == 0)
+                        self._tell(ran, said)
             except KeyboardInterrupt:
                 self._interrupt()
                 raise
+            finally:
+                self._end(threads, turns)
         return [found[host] for host in hosts]
+
+    @staticmethod
+    def _end(threads: ThreadPoolExecutor, turns: Turns | None) -> None:
+        threads.shutdown()
+        if turns:
+            turns.over()
 
     def _one(self, host: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Ran:
         started = time.monotonic()

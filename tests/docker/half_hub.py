@@ -26,6 +26,8 @@ class Hub:
     url: str = ""
     starts: list[int] = field(default_factory=list)
     """The first byte of each request that was answered with data."""
+    sent: int = 0
+    """Bytes of the file that were sent, in all."""
     stopped: threading.Event = field(default_factory=threading.Event)
     mended: threading.Event = field(default_factory=threading.Event)
 
@@ -41,8 +43,8 @@ class Hub:
 
 
 @contextmanager
-def serving(data: bytes, *, silent: bool = False) -> Iterator[Hub]:
-    """A hub that containers reach, on the address this machine has on Docker's own bridge."""
+def serving(data: bytes, *, silent: bool = False, at: str = "") -> Iterator[Hub]:
+    """A hub that containers reach: at an address of this machine, else at the one on Docker's own bridge."""
     hub = Hub(data, len(data) // 2, silent)
 
     class Handler(BaseHTTPRequestHandler):
@@ -58,6 +60,7 @@ def serving(data: bytes, *, silent: bool = False) -> Iterator[Hub]:
             self.end_headers()
             self.wfile.write(hub.data[start:end])
             self.wfile.flush()
+            hub.sent += len(hub.data[start:end])
             if end < len(hub.data):
                 hub.stopped.set()
                 if hub.silent:
@@ -74,7 +77,7 @@ def serving(data: bytes, *, silent: bool = False) -> Iterator[Hub]:
             # A client that is killed while it waits is what these tests are about.
             pass
 
-    address = next(a.address for a in psutil.net_if_addrs()["docker0"] if a.family == socket.AF_INET)
+    address = at or next(a.address for a in psutil.net_if_addrs()["docker0"] if a.family == socket.AF_INET)
     server = Server((address, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -21,10 +21,10 @@ UINT32, INT32, FLOAT32, BOOL = 4, 5, 6, 7
 SPECIAL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 
 
-def write(folder: Path) -> Path:
-    """Write the model's file; the same bytes every time."""
+def write(folder: Path, title: str = NAME) -> Path:
+    """Write the model's file; the same bytes every time, and others for another title."""
     path = folder / f"{NAME}.gguf"
-    path.write_bytes(_gguf())
+    path.write_bytes(_gguf(title))
     return path
 
 
@@ -61,10 +61,10 @@ def with_sha256(sha256: str) -> dict[str, Any]:
     return {"weights": {WEIGHTS: {"files": [{"path": f"{NAME}.gguf", "sha256": sha256}]}}}
 
 
-def _gguf() -> bytes:
+def _gguf(title: str) -> bytes:
     tokens = _vocabulary()
     tensors = _tensors(tokens)
-    facts = _facts(tokens)
+    facts = _facts(tokens, title)
     head = b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(facts)) + b"".join(facts)
     offset = 0
     for name, shape, data in tensors:
@@ -106,7 +106,7 @@ def _tensors(tokens: list[str]) -> list[tuple[str, tuple[int, ...], bytes]]:
     ]
 
 
-def _facts(tokens: list[str]) -> list[bytes]:
+def _facts(tokens: list[str], title: str) -> list[bytes]:
     end = tokens.index("<|im_end|>")
     kinds = [1] * 256 + [3] * (len(tokens) - 256)
     numbers = {
@@ -124,7 +124,7 @@ def _facts(tokens: list[str]) -> list[bytes]:
     }
     texts = {
         "general.architecture": "llama",
-        "general.name": NAME,
+        "general.name": title,
         "tokenizer.ggml.model": "gpt2",
         "tokenizer.ggml.pre": "qwen2",
     }

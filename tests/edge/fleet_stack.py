@@ -12,6 +12,7 @@ import yaml
 
 from rehearsal.hosts import Fleet, Host
 from tests.docker import tiny_model
+from tests.docker.half_hub import Hub
 from tests.docker.project import Project
 
 STACK = "test-edge"
@@ -26,15 +27,20 @@ def described(host: Host) -> dict[str, Any]:
     return {"address": host.address, "host_key": host.host_key, "labels": {"site": site}}
 
 
-def declare(folder: Path, fleet: Fleet, stack: str = STACK) -> Project:
-    """A copy of the project whose only fleet is made of the test hosts; nothing is deployed yet."""
+def declare(folder: Path, fleet: Fleet, stack: str = STACK, hub: Hub | None = None) -> Project:
+    """A copy of the project whose only fleet is made of the test hosts; nothing is deployed yet.
+
+    The weights are copied from this machine, or come from `hub`, once to a site.
+    """
     project = Project.copy(folder / "project", stack)
-    model = tiny_model.described(tiny_model.write(folder))
+    file = tiny_model.write(folder)
+    model = tiny_model.described(file, *([hub.source(file)] if hub else []))
+    share = {"share": {"label": "site"}} if hub else {}
     # The fleet's own folder has a name made by chance, which a stack file takes for a secret.
     key_file = shutil.copy(fleet.key_file, folder / "fleet-key")
     common = {"user": Host.user, "port": Host.port, "key_file": str(key_file)}
     config = {
-        "slm:fleet": {"defaults": common, "hosts": {h.name: described(h) for h in fleet}, "rollout": ROLLOUT},
+        "slm:fleet": {"defaults": common, "hosts": {h.name: described(h) for h in fleet}, "rollout": ROLLOUT, **share},
         "slm:targets": {"site": {"kind": "docker"}},
         "slm:engines": {"chat": ENGINE},
         "slm:models": {tiny_model.NAME: model},

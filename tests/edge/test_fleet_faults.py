@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import threading
 import time
 from collections.abc import Iterator
 
@@ -12,8 +10,9 @@ import httpx
 import pytest
 
 from rehearsal.hosts import Fleet, Host, faults
-from tests.docker.project import Finished, Project
+from tests.docker.project import Project
 from tests.edge.fleet_stack import PORT, clear, declare, of_host, serves
+from tests.edge.running import Running
 
 pytestmark = pytest.mark.edge
 
@@ -32,37 +31,6 @@ def site(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pro
 @pytest.fixture
 def one(site: Project, fleet: Fleet) -> Project:
     return of_host(site, fleet[NAME])
-
-
-class Running:
-    """A command that runs, and what it has said by now."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process, self._lines = process, list[str]()
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        for line in self._process.stdout or ():
-            self._lines.append(line)
-
-    @property
-    def output(self) -> str:
-        return "".join(self._lines)
-
-    def wait_for(self, words: str, seconds: float = 240) -> None:
-        end = time.monotonic() + seconds
-        while words not in self.output:
-            assert self._process.poll() is None, f"it ended before '{words}':\n{self.output}"
-            assert time.monotonic() < end, f"'{words}' did not come:\n{self.output}"
-            time.sleep(0.05)
-
-    def end(self, seconds: float = 420) -> Finished:
-        code = self._process.wait(seconds)
-        self._reader.join(10)
-        if self._process.stdout:
-            self._process.stdout.close()
-        return Finished(code, self.output)
 
 
 def change(site: Project, parallel: int) -> None:

@@ -13,9 +13,11 @@ import pytest
 import yaml
 
 from rehearsal.hosts import Fleet, Host
-from tests.docker import tiny_model
+from tests.docker import half_hub, tiny_model
+from tests.docker.half_hub import Hub
 from tests.docker.project import Project
 from tests.edge.fleet_stack import PORT, clear, declare, of_host, serves
+from tests.edge.neighbours import up_with_its_neighbour_killed
 
 pytestmark = pytest.mark.edge
 
@@ -24,9 +26,18 @@ DOWN = "oslo-1"
 
 
 @pytest.fixture(scope="module")
-def project(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def hub(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Hub]:
+    """Where the weights come from, and what crosses the link to there is counted."""
+    data = tiny_model.write(tmp_path_factory.mktemp("weights")).read_bytes()
+    with half_hub.serving(data, at=fleet.control) as running:
+        running.mended.set()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def project(fleet: Fleet, hub: Hub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project whose fleet is the test hosts. At the end nothing of it is on them."""
-    declared = declare(tmp_path_factory.mktemp("fleet"), fleet)
+    declared = declare(tmp_path_factory.mktemp("fleet"), fleet, hub=hub)
     yield declared
     for host in fleet:
         clear(host)
@@ -49,9 +60,11 @@ def reaches(host: Host, address: str, port: int) -> bool:
     return "yes" in told
 
 
-def test_the_first_deployment_reaches_two_hosts_and_names_the_one_that_is_down(project: Project, fleet: Fleet) -> None:
+def test_the_first_deployment_reaches_two_hosts_and_names_the_one_that_is_down(
+    project: Project, fleet: Fleet, hub: Hub
+) -> None:
     fleet[DOWN].power_off()
-    said = project.ops("up", timeout=1200)
+    said, had = up_with_its_neighbour_killed(project, fleet["berlin-1"], fleet["berlin-2"], len(hub.data))
     assert said.code == 1, said.output
     assert "Traceback" not in said.output
     assert f"{DOWN} is left out: ssh://slm@{fleet[DOWN].address}:22 does not answer" in said.output
@@ -60,6 +73,12 @@ def test_the_first_deployment_reaches_two_hosts_and_names_the_one_that_is_down(p
     for name in ("berlin-1", "berlin-2"):
         assert set(running(fleet[name])) == {"chat", "gateway", "watchdog"}, said.output
         assert serves(of_host(project, fleet[name]), fleet[name])
+    # The second host of the site began with what its neighbour gave, and went on from there when that one was killed.
+    assert "berlin-2: gets its weights from berlin-1" in said.output
+    first, then = hub.starts
+    assert (first, hub.sent) == (0, 2 * len(hub.data) - then)
+    assert had <= then < len(hub.data)
+    assert "share" not in fleet["berlin-1"].run("docker", "network", "ls")
 
 
 def test_control_20_a_client_that_does_not_trust_the_fleets_authority_is_not_served(
@@ -136,11 +155,26 @@ def test_an_upgrade_whose_canary_fails_is_rolled_back_and_reaches_nobody_else(pr
     project.file.write_text(described)
 
 
-def test_an_upgrade_goes_over_the_fleet_in_waves(project: Project, fleet: Fleet) -> None:
-    before = {host.name: running(host) for host in fleet}
-    project.change({"slm:engines": {"chat": {"parallel": 3}}})
+def test_an_upgrade_goes_over_the_fleet_in_waves_and_its_weights_once_to_each_site(
+    project: Project, fleet: Fleet, hub: Hub, tmp_path: Path
+) -> None:
+    before, sent = {host.name: running(host) for host in fleet}, hub.sent
+    hub.data = tiny_model.write(tmp_path, "another edition").read_bytes()
+    upgraded = tiny_model.weights(
+        tmp_path / f"{tiny_model.NAME}.gguf", hub.source(tmp_path / f"{tiny_model.NAME}.gguf")
+    )
+    project.change(
+        {
+            "slm:engines": {"chat": {"parallel": 3}},
+            "slm:models": {tiny_model.NAME: {"weights": {tiny_model.WEIGHTS: upgraded}}},
+        }
+    )
     said = project.ops("up", timeout=1200).must_succeed().output
     assert said.index("wave 1 of 2: berlin-1") < said.index("wave 2 of 2: berlin-2, oslo-1")
+    assert hub.sent - sent == 2 * len(hub.data), "for two sites with three hosts"
+    assert f"berlin-1: gave its neighbours {len(hub.data) / 1e6:.1f} MB of weights" in said
+    assert "inside the sites, from neighbours" in said
+    assert not reaches(fleet[DOWN], fleet["berlin-1"].address, 8444), "nobody serves any more"
     for host in fleet:
         assert running(host)["chat"] != before[host.name]["chat"]
         assert serves(of_host(project, host), host)

@@ -111,6 +111,7 @@ class Hosts:
         *arguments: str,
         said: str,
         environment: Mapping[str, Mapping[str, str]] | None = None,
+        turns: object = None,
     ) -> list[Ran]:
         what = "back" if environment else arguments[0]
         if hosts:

@@ -10,6 +10,7 @@ import yaml
 
 from components.catalog import merge
 from components.settings import SettingsError, load, load_fleet
+from components.settings.fleet import FleetHost
 from components.settings.stack_file import DESCRIPTION
 from components.targets.spec import Docker
 from tests.unit.settings_base import BASE, GONE, HOST_KEY, TODAY, _pruned
@@ -136,6 +137,14 @@ def test_labels_of_all_hosts_are_laid_under_a_hosts_own(tmp_path: Path) -> None:
         ({"hosts": {"a": {"port": 70000}}}, ("slm:fleet.hosts.a.port", "1-65535")),
         ({"hosts": {"a": {"gpu": "none-such", "gpus": 1}}}, ("is not in the catalogue",)),
         ({"hosts": {"a": {"model": "none-such"}}}, ("none-such",)),
+        (
+            {"share": {"label": "sites"}},
+            ("slm:fleet.share.label: unknown label 'sites'", "did you mean 'site'", "use one of: ring, site"),
+        ),
+        ({"share": {"port": 8444}}, ("slm:fleet.share", "label")),
+        ({"share": {"label": "site", "port": 8080}}, ("slm:fleet.share.port: 8080 is the port of gateway already",)),
+        ({"share": {"label": "site", "port": 80}}, ("slm:fleet.share.port", "1024-65535")),
+        ({"share": {"label": "site", "token": "x"}}, ("slm:fleet.share.token",)),
     ],
 )
 def test_what_is_wrong_in_a_fleet_is_told_with_path_and_fix(
@@ -145,6 +154,50 @@ def test_what_is_wrong_in_a_fleet_is_told_with_path_and_fix(
     for word in words:
         assert word in said
     assert " — " in said
+
+
+def test_a_port_that_another_page_has_is_refused_for_sharing(tmp_path: Path) -> None:
+    page = {"slm:webui": {"target": "laptop", "port": 8444, "bind": "127.0.0.1"}}
+    (tmp_path / "Pulumi.edge.yaml").write_text(yaml.safe_dump({"config": {**FLEET, **page}}))
+    load("edge.a", tmp_path, today=TODAY)
+    config = merge({**FLEET, **page}, {"slm:fleet": {"share": {"label": "site"}}})
+    (tmp_path / "Pulumi.edge.yaml").write_text(yaml.safe_dump({"config": config}))
+    with pytest.raises(SettingsError, match="8444 is the port of webui already"):
+        load("edge.a", tmp_path, today=TODAY)
+
+
+def test_hosts_with_the_same_label_are_a_site_and_nobody_is_without_share(tmp_path: Path) -> None:
+    write(tmp_path)
+    fleet = load_fleet("edge", tmp_path)
+    assert fleet
+    assert fleet.share is None
+    assert fleet.site_of("a") is None
+    write(tmp_path, share={"label": "site"})
+    fleet = load_fleet("edge", tmp_path)
+    assert fleet
+    assert fleet.share
+    assert fleet.share.port == 8444
+    assert [fleet.site_of(name) for name in fleet.hosts] == ["x", None]
+    # What a host's stack is made of does not change with it.
+    assert load("edge.a", tmp_path, today=TODAY).fleet is None
+
+
+@pytest.mark.parametrize(
+    ("bind", "address", "at"),
+    [
+        (None, "192.0.2.1", "192.0.2.1"),
+        ("192.0.2.7", "192.0.2.1", "192.0.2.7"),
+        ("192.0.2.7", "a.example.org", "192.0.2.7"),
+        ("127.0.0.1", "192.0.2.1", "192.0.2.1"),
+        ("0.0.0.0", "192.0.2.1", "192.0.2.1"),
+        ("::", "a.example.org", None),
+        ("127.0.0.1", "a.example.org", None),
+        ("2001:db8::7", "a.example.org", "2001:db8::7"),
+    ],
+)
+def test_neighbours_reach_a_host_at_an_address_of_its_own(bind: str | None, address: str, at: str | None) -> None:
+    host = FleetHost(address=address, host_key=HOST_KEY, bind=bind)
+    assert host.shares_on == at
 
 
 def test_a_host_listed_twice_under_one_name_is_refused(tmp_path: Path) -> None:

@@ -133,9 +133,7 @@ class Daemon:
         import docker.errors
 
         arguments = job_arguments(job, names, mounts, network)
-        files = {file.name: file.content for file in job.files}
-        files |= {file.name: secrets[file.secret] for file in job.secrets}
-        with self._container(arguments, job, files) as container:
+        with self._container(arguments, job, files_of(job, secrets)) as container:
             container.start()
             lines: list[str] = []
             for line in _lines(container.logs(stream=True, follow=True)):
@@ -165,9 +163,7 @@ class Daemon:
         container = self.client.containers.create(**arguments)
         try:
             if files:
-                entries = [_entry(file, job, 0o400, content=content.encode()) for file, content in files.items()]
-                # The daemon refuses to unpack into a read-only root; the volume's own mount point it accepts.
-                container.put_archive(FILES_DIRECTORY, _archive(entries))
+                put_files(container, job, files)
             yield container
         finally:
             # An interrupted `up` removes them too, at the same moment: not found, or "removal is in progress".
@@ -176,6 +172,19 @@ class Daemon:
             with suppress(docker.errors.APIError):
                 if files:
                     self.client.volumes.get(volume).remove(force=True)
+
+
+def files_of(job: Workload, secrets: Mapping[str, str]) -> dict[str, str]:
+    """The files of a job by name; `secrets` has the content of every secret that it names."""
+    files = {file.name: file.content for file in job.files}
+    return files | {file.name: secrets[file.secret] for file in job.secrets}
+
+
+def put_files(container: Container, job: Workload, files: Mapping[str, str]) -> None:
+    """Put the files of a job where it looks for them, before it starts: it alone may read them."""
+    entries = [_entry(file, job, 0o400, content=content.encode()) for file, content in files.items()]
+    # The daemon refuses to unpack into a read-only root; the volume's own mount point it accepts.
+    container.put_archive(FILES_DIRECTORY, _archive(entries))
 
 
 def _entry(

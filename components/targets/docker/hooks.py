@@ -13,7 +13,7 @@ from functools import partial
 
 from pulumi import ResourceHook, ResourceHookArgs, ResourceHookBinding
 
-from components.targets.docker import progress
+from components.targets.docker import neighbours, progress
 from components.targets.docker.container import Names
 from components.targets.docker.daemon import Daemon
 from components.targets.placement import Secrets
@@ -56,7 +56,9 @@ class Hooks:
             # The values are read here, at the last moment, and handed to the job's files only.
             values = {name: str(await content.future()) for name, content in contents.items()}
             network = f"{self._names.prefix}-egress"
-            await in_own_thread(self._daemon.fill_volume, volume, self._names, owner, network, progress.report, values)
+            now, more = neighbours.asking(volume)
+            arguments = (now, self._names, owner, network, progress.report, {**values, **more})
+            await in_own_thread(self._daemon.fill_volume, *arguments)
 
         hook = ResourceHook(f"{self._host}-{volume.name}-fill", run)
         return ResourceHookBinding(before_create=[hook])

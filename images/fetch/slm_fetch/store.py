@@ -53,6 +53,10 @@ class Store(Volume):
         same = untouched(record, Path(str(record.get("path"))))
         return record if same and self.plan.sha256 in (None, record.get("sha256")) else None
 
+    def parts(self) -> list[Path]:
+        """The partial files that there are."""
+        return [*self.fetched.glob("*.part*")]
+
     def space(self) -> None:
         """Raise NoSpace when the disk is too small for what is missing."""
         self.check_space(self.plan.files[0].size or self.plan.size, _bytes(self.fetched))
@@ -79,7 +83,7 @@ class Store(Volume):
         }
         self.write(self.fetched / "from.json", json.dumps(self._origin(record)))
         self.write(self.record, json.dumps(record, indent=1))
-        for part in self.fetched.glob("*.part*"):
+        for part in self.parts():
             part.unlink()
         self.clean()
         return record

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from slm_fetch.plan import NoSpace, Plan, SourceFailed, Wanted
+from slm_fetch.plan import NoSpace, Plan, Wanted, WrongBytes
 from slm_fetch.report import Report
 
 CHUNK = 4 * 1024 * 1024
@@ -61,22 +61,22 @@ class Volume:
             )
 
     def verify(self, file: Path, wanted: Wanted) -> str:
-        """The sha256 of a complete file. Raises SourceFailed, and deletes it, when it is not what is wanted."""
+        """The sha256 of a complete file. Raises WrongBytes, and deletes it, when it is not what is wanted."""
         size = file.stat().st_size
         if wanted.size not in (None, size):
             file.unlink()
-            raise SourceFailed(f"it delivered {size} bytes of {wanted.path}, and {wanted.size} are expected; deleted")
+            raise WrongBytes(f"it delivered {size} bytes of {wanted.path}, and {wanted.size} are expected; deleted")
         actual = self._digests(file, wanted)
         if wanted.sha256 not in (None, actual["sha256"]):
             file.unlink()
-            raise SourceFailed(
+            raise WrongBytes(
                 f"the sha256 of its {wanted.path} is {actual['sha256']}, and the pinned one is {wanted.sha256}: these"
                 " are other weights, or they were damaged on the way; deleted"
             )
         for name, expected in (("git_oid", wanted.git_oid), ("md5", wanted.md5)):
             if expected and actual[name] != expected:
                 file.unlink()
-                raise SourceFailed(
+                raise WrongBytes(
                     f"its {wanted.path} is not the file its own listing describes ({name} {actual[name]} instead of"
                     f" {expected}): it was damaged on the way; deleted"
                 )

@@ -26,7 +26,8 @@ class Web:
     """Requests to one source, from one or more threads.
 
     `secret` names the token's secret in messages; the token itself is never shown, and goes to no other host than the
-    one asked. `stop` ends transfers when it is set.
+    one asked. `authority` is the only certificate authority that is trusted then, and such a server is asked directly:
+    through no proxy, and where it sends elsewhere is not followed. `stop` ends transfers when it is set.
     """
 
     def __init__(
@@ -37,16 +38,18 @@ class Web:
         token: str | None = None,
         secret: str | None = None,
         headers: Mapping[str, str] | None = None,
+        authority: Path | None = None,
         stop: threading.Event | None = None,
     ) -> None:
         self.plan, self.report, self.secret = plan, report, secret
         self.stop = stop or threading.Event()
-        context = ssl.create_default_context()
-        if plan.ca_bundle:
+        context = ssl.create_default_context(cafile=authority)
+        if plan.ca_bundle and not authority:
             context.load_verify_locations(plan.ca_bundle)
         self.client = httpx.Client(
             timeout=httpx.Timeout(plan.timeout, connect=min(plan.timeout, 10)),
-            follow_redirects=True,
+            follow_redirects=not authority,
+            trust_env=not authority,
             verify=context,
             # Byte ranges of a compressed answer would not be ranges of the file.
             headers={"Accept-Encoding": "identity", "User-Agent": "slm-stacks-fetch"}
