@@ -25,27 +25,27 @@ class Forward(Value):
     """Where figures go beyond the stack: a store at `url` that takes Prometheus' remote write.
 
     What cannot be sent waits on disk, up to `buffer_gib`, and goes once the store answers; beyond it the oldest is
-    lost. Sent are the recorded series, `ALERTS` and `up`, and the metrics that `also` names. `bearer_secret` is the
+    lost. Sent are the recorded series, `ALERTS` and `up`, and the metrics that `also` names. `token_secret` is the
     name of the secret with a token; or `username` signs in with the password in `password_secret`. `ca_certificates`
     are PEM certificates that vouch for the store, where the public ones do not.
     """
 
     url: str
-    bearer_secret: str | None = None
+    token_secret: str | None = None
     username: str | None = Field(None, pattern=r"^[A-Za-z0-9._@+-]{1,100}$")
     password_secret: str | None = None
     ca_certificates: str | None = Field(None, pattern=r"^\s*-----BEGIN CERTIFICATE-----")
     buffer_gib: float = Field(1, ge=0.5, le=1024)
     also: tuple[SeriesName, ...] = Field((), max_length=100)
 
-    _names = field_validator("bearer_secret", "password_secret")(secret_name)
+    _names = field_validator("token_secret", "password_secret")(secret_name)
 
     @field_validator("url")
     @classmethod
     def _url_is_an_address(cls, url: str) -> str:
         parts = urlsplit(url)
         if parts.username is not None or parts.query or parts.fragment:
-            raise ValueError("an address with a key in it would be committed; name a secret: bearer_secret")
+            raise ValueError("an address with a key in it would be committed; name a secret: token_secret")
         if parts.scheme not in ("https", "http") or not HOST_PATTERN.fullmatch(parts.hostname or ""):
             raise ValueError(f"'{url}' is not the address of a store; write https://host/api/v1/write")
         if not _PATH.fullmatch(parts.path):
@@ -74,8 +74,8 @@ class Forward(Value):
     def _signs_in_one_way(self) -> Self:
         if (self.username is None) != (self.password_secret is None):
             raise ValueError("username and password_secret belong together: give both, or none")
-        if self.bearer_secret and self.username:
-            raise ValueError("a store is signed in to one way: keep bearer_secret, or username and password_secret")
+        if self.token_secret and self.username:
+            raise ValueError("a store is signed in to one way: keep token_secret, or username and password_secret")
         return self
 
     @property
@@ -96,7 +96,7 @@ class Forward(Value):
     @property
     def secret(self) -> str | None:
         """The name of the secret it needs."""
-        return self.bearer_secret or self.password_secret
+        return self.token_secret or self.password_secret
 
     @property
     def series(self) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def workload(forward: Forward, image: Image) -> Workload:
 def _signing_in(forward: Forward) -> Iterator[str]:
     if forward.ca_certificates:
         yield f"-remoteWrite.tlsCAFile={FILES_DIRECTORY}/{CERTIFICATES}"
-    if forward.bearer_secret:
+    if forward.token_secret:
         yield f"-remoteWrite.bearerTokenFile={FILES_DIRECTORY}/{SECRET}"
     if forward.username:
         yield f"-remoteWrite.basicAuth.username={forward.username}"
