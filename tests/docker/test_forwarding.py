@@ -9,6 +9,7 @@ import pytest
 
 from ops import docker_exec
 from tests.docker.centre import CLOCK, EVERY, Samples, Site, ask, samples, site
+from tests.docker.monitored import eventually
 
 # Where no image registry answers and nothing is cached, minutes go into compiling.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
@@ -47,6 +48,7 @@ def outage(edge: Site, new_start: str) -> tuple[Samples, Samples]:
 
 
 def test_recorded_series_arrive_with_the_names_of_stack_and_host_and_nothing_else_does(edge: Site) -> None:
+    eventually(lambda: ask(edge.far, "ALERTS") and ask(edge.far, "up"), "alerts and targets at the store")
     names = edge.far.get("/api/v1/label/__name__/values").json()["data"]
     assert set(names) == {CLOCK, "ALERTS", "up"}
     [clock] = ask(edge.far, CLOCK)
