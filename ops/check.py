@@ -191,4 +191,5 @@ def _monitoring_line(settings: Settings, own: Monitoring) -> str:
     kept, to = own.retention, ", ".join(own.receivers) or "nobody"
     figures = f"{kept.metrics_days} d, {kept.metrics_gib:g} GiB of figures"
     limits = f"{figures} and {kept.logs_days} d, {kept.logs_gib:g} GiB of logs"
-    return f"monitoring: {monitoring_mib(settings)} MiB on {own.target}; keeps {limits}; alerts go to {to}"
+    beyond = f"; figures go to {own.forward.host} as well" if own.forward else ""
+    return f"monitoring: {monitoring_mib(settings)} MiB on {own.target}; keeps {limits}; alerts go to {to}{beyond}"

@@ -7,7 +7,7 @@ import shutil
 
 from rich.console import Console
 
-from components.monitoring import alertmanager, collector, grafana, loki, node_exporter, prometheus
+from components.monitoring import alertmanager, collector, forwarder, grafana, loki, node_exporter, prometheus
 from components.settings import Settings, SettingsError, load, load_overlay
 from components.settings.stack_file import DESCRIPTION, host_of
 from components.webui.workload import VOLUME as DATA
@@ -25,6 +25,7 @@ KEPT = {
     loki.VOLUME: "logs",
     alertmanager.VOLUME: "silences of alerts",
     collector.VOLUME: "how far logs were read",
+    forwarder.VOLUME: "figures that wait to be forwarded",
     node_exporter.TEXT_VOLUME: "when backups were made",
     grafana.VOLUME: "what people made in Grafana",
 }

@@ -37,7 +37,7 @@ PUBLISHED_BASES = {
 }
 """Debian's own base images by suite: where a registry answers, any machine can build on them."""
 
-NEWER = ("alertmanager", "blackbox", "cadvisor", "node-exporter", "prometheus")
+NEWER = ("alertmanager", "blackbox", "cadvisor", "node-exporter", "prometheus", "vmagent")
 """Roles whose Debian packages are too old in bookworm, or fail there: its BusyBox crashes when it speaks HTTP."""
 
 PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")

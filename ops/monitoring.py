@@ -40,6 +40,8 @@ def tell(settings: Settings, stack: str, console: Console) -> None:
     console.print(
         f"  watched   every {own.scrape_seconds} s; figures for {kept.metrics_days} d, logs for {kept.logs_days} d"
     )
+    if own.forward:
+        console.print(f"  forwards  recorded figures to {own.forward.host}; {own.forward.buffer_gib:g} GiB may wait")
     if own.grafana and settings.has_image(grafana.NAME):
         console.print(f"  pages     {own.grafana.endpoint} (admin; its password is in the stack's configuration)")
         if way := docker_client.way_to(settings, own.grafana.bind, own.grafana.port):

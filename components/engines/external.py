@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import ssl
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import SplitResult, urlsplit
 
@@ -25,7 +25,7 @@ _PATHS: dict[Capability, str] = {
     "embeddings": "/v1/embeddings",
     "responses": "/v1/responses",
 }
-_HOST = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
+HOST_PATTERN = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$")
 _PREFIX = re.compile(r"^(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/v1$")
 
 
@@ -63,29 +63,31 @@ class External(Value):
     @model_validator(mode="after")
     def _address_can_be_trusted(self) -> Self:
         parts = self._parts
-        if parts.scheme not in ("https", "http") or not _HOST.fullmatch(self.host) or parts.query or parts.fragment:
+        if (
+            parts.scheme not in ("https", "http")
+            or not HOST_PATTERN.fullmatch(self.host)
+            or parts.query
+            or parts.fragment
+        ):
             raise ValueError(
                 f"'{self.url}' is not the address of an endpoint; write https://host/v1 (or a path before)"
             )
         if not _PREFIX.fullmatch(parts.path.rstrip("/")):
             raise ValueError(f"'{self.url}' does not end in /v1, where OpenAI-compatible endpoints begin; add it")
-        address = _address(self.host)
+        address = address_of(self.host)
         if address is not None and (address.is_link_local or address.is_multicast or address.is_unspecified):
             raise ValueError(f"{self.host} is no endpoint's address: machines' own services answer there; use another")
         if self.host == "localhost" or (address is not None and address.is_loopback):
             raise ValueError(f"{self.host} is the gateway's own container; for its machine write {HOST_GATEWAY}")
-        if parts.scheme == "http" and not self._near(address):
+        if parts.scheme == "http" and not is_near(self.host):
             raise ValueError(
                 f"http to {self.host} would send keys and prompts readably through the internet; use https"
                 f" (http is for {HOST_GATEWAY} and private addresses)"
             )
         if parts.scheme == "http" and self.ca_certificates:
             raise ValueError("ca_certificates vouch for nothing over http; use https, or remove them")
-        if self.ca_certificates is not None:
-            try:
-                ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=self.ca_certificates)
-            except ssl.SSLError:
-                raise ValueError("ca_certificates are no PEM certificates, and the gateway could not start") from None
+        if self.ca_certificates is not None and not are_certificates(self.ca_certificates):
+            raise ValueError("ca_certificates are no PEM certificates, and the gateway could not start")
         if not any(c in _PATHS for c in self.capabilities):
             raise ValueError(f"capabilities name nothing that could be asked; add one of {', '.join(_PATHS)}")
         return self
@@ -133,13 +135,25 @@ class External(Value):
     def _parts(self) -> SplitResult:
         return urlsplit(self.url)
 
-    def _near(self, address: Any) -> bool:
-        """Whether requests stay on this machine or in its own network."""
-        return self.host == HOST_GATEWAY or (address is not None and address.is_private)
 
-
-def _address(host: str) -> Any:
+def address_of(host: str) -> IPv4Address | IPv6Address | None:
+    """The address that a host is given by; None for a name."""
     try:
         return ip_address(host)
     except ValueError:
         return None
+
+
+def is_near(host: str) -> bool:
+    """Whether what is sent to a host stays on this machine or in its own network."""
+    address = address_of(host)
+    return host == HOST_GATEWAY or (address is not None and address.is_private)
+
+
+def are_certificates(text: str) -> bool:
+    """Whether a text is PEM certificates that can vouch for a server."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=text)
+    except ssl.SSLError:
+        return False
+    return True

@@ -28,7 +28,7 @@ MOST_RULES = 20
 """What Azure takes in one group (learn.microsoft.com/azure/azure-monitor/service-limits)."""
 
 SEVERITIES = {"critical": 0, "warning": 2, "info": 3}
-_OURS = re.compile(r"""job="(prometheus|alertmanager|loki|collector)"|slm_backup""")
+_OURS = re.compile(r"""job="(prometheus|alertmanager|loki|collector|forwarder)"|slm_backup""")
 _TOKEN = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - where the agent's own is
 _UNITS = {"s": "PT{}S", "m": "PT{}M", "h": "PT{}H", "d": "P{}D"}
 

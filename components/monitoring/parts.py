@@ -12,6 +12,7 @@ from components.monitoring import (
     collector,
     dcgm,
     engine_api,
+    forwarder,
     grafana,
     kubelet,
     loki,
@@ -68,6 +69,16 @@ def _asked(settings: Settings, monitoring: Monitoring, naming: Naming) -> Iterat
         loki.workload(monitoring, images["loki"]),
         Surroundings(circles=("monitoring",), callers=(*of_both, shipper), advised=True),
     )
+    if monitoring.forward:
+        yield (
+            forwarder.workload(monitoring.forward, images["vmagent"]),
+            Surroundings(
+                circles=("monitoring",),
+                callers=(PROMETHEUS,),
+                outside=(Outside(*monitoring.forward.outside),),
+                advised=True,
+            ),
+        )
     yield from _probes(settings, naming)
     yield from (on_cluster.parts(settings, naming) if on_cluster.is_cluster(settings) else _host(settings, naming))
 
@@ -125,7 +136,10 @@ def _prometheus(
         monitoring,
         [job.document() for job in jobs],
         rules,
-        f"{naming.host_of(alertmanager.NAME)}:{alertmanager.PORT}",
+        prometheus.Around(
+            f"{naming.host_of(alertmanager.NAME)}:{alertmanager.PORT}",
+            f"{naming.host_of(forwarder.NAME)}:{forwarder.PORT}",
+        ),
         naming.stack,
         settings.images["prometheus"],
     )
@@ -169,6 +183,7 @@ def reserved_names() -> frozenset[str]:
         collector,
         dcgm,
         engine_api,
+        forwarder,
         grafana,
         kubelet,
         loki,

@@ -16,7 +16,8 @@ from components.workload import FILES_DIRECTORY, Value
 _SMARTHOST = re.compile(r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?:[0-9]{1,5}$")
 
 
-def _secret_name(value: str | None) -> str | None:
+def secret_name(value: str | None) -> str | None:
+    """The name of a secret as it is. Raises ValueError for what cannot be one, and so may be the secret itself."""
     # The value itself is never repeated: it may be the credential.
     if value is not None and not SECRET_NAME.fullmatch(value):
         raise ValueError(
@@ -55,7 +56,7 @@ class Webhook(_Receiver):
     url: str | None = None
     url_secret: str | None = None
 
-    _names = field_validator("url_secret")(_secret_name)
+    _names = field_validator("url_secret")(secret_name)
 
     @field_validator("url")
     @classmethod
@@ -96,7 +97,7 @@ class Slack(_Receiver):
     url_secret: str
     channel: str = Field(pattern=r"^[#@][a-z0-9._-]{1,79}$")
 
-    _names = field_validator("url_secret")(_secret_name)
+    _names = field_validator("url_secret")(secret_name)
 
     @property
     def secret(self) -> str:
@@ -113,7 +114,7 @@ class PagerDuty(_Receiver):
     kind: Literal["pagerduty"]
     key_secret: str
 
-    _names = field_validator("key_secret")(_secret_name)
+    _names = field_validator("key_secret")(secret_name)
 
     @property
     def secret(self) -> str:
@@ -136,7 +137,7 @@ class Email(_Receiver):
     username: str | None = None
     password_secret: str | None = None
 
-    _names = field_validator("password_secret")(_secret_name)
+    _names = field_validator("password_secret")(secret_name)
 
     @field_validator("smarthost")
     @classmethod

@@ -22,7 +22,8 @@ def required_roles(settings: Settings) -> set[str]:
         return set(probes)
     on_host = isinstance(settings.targets[settings.monitoring.target], Docker)
     # On a cluster, kubelets count containers.
-    return {*ALWAYS, *probes, *(["cadvisor"] if on_host else [])}
+    forwards = ["vmagent"] if settings.monitoring.forward else []
+    return {*ALWAYS, *probes, *forwards, *(["cadvisor"] if on_host else [])}
 
 
 def optional_roles(settings: Settings) -> set[str]:

@@ -14,6 +14,7 @@ from components.monitoring import (
     cadvisor,
     collector,
     dcgm,
+    forwarder,
     loki,
     node_exporter,
     ollama_exporter,
@@ -60,6 +61,8 @@ def _watching(settings: Settings, naming: Naming) -> Iterator[Job]:
         return
     for name, port in _STORES.items():
         yield Job(name=name, asked=(Asked(host=naming.host_of(name), port=port),))
+    if settings.monitoring and settings.monitoring.forward:
+        yield Job(name=forwarder.NAME, asked=(Asked(host=naming.host_of(forwarder.NAME), port=forwarder.PORT),))
     yield from (on_cluster.jobs(settings, naming) if on_cluster.is_cluster(settings) else _host(settings, naming))
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from components.gateway.limits import positive
+from components.monitoring.forward import Forward
 from components.monitoring.grafana_settings import Grafana
 from components.monitoring.receivers import Receiver
 from components.monitoring.rules.objectives import Objectives
@@ -73,7 +74,7 @@ class Monitoring(Value):
     `kind: azure-managed` is for AKS: Azure keeps figures and alerts, shows them in its Grafana unless that is null, and
     writes of alerts to `emails`; logs go where the cluster's own go. Of the stack only what calls the gateway runs, and
     what asks engines without figures of their own.
-    An API key that is older than `key_max_age_days` is an alert.
+    An API key that is older than `key_max_age_days` is an alert. `forward` sends figures to a store beyond the stack.
     """
 
     kind: Literal["prometheus", "azure-managed"] = "prometheus"
@@ -85,6 +86,7 @@ class Monitoring(Value):
     objectives: Objectives = Objectives()
     key_max_age_days: Days = 90
     receivers: dict[Name, Receiver] = Field(default_factory=dict)
+    forward: Forward | None = None
     grafana: Grafana | None = Grafana()
     prometheus_mib: int = Field(512, ge=256)
     loki_mib: int = Field(512, ge=256)
@@ -106,7 +108,7 @@ class Monitoring(Value):
                     "emails are of kind azure-managed, whose mails Azure sends — use receivers, kind: email"
                 )
             return self
-        given = self.model_fields_set & {"retention", "receivers", "prometheus_mib", "loki_mib"}
+        given = self.model_fields_set & {"retention", "receivers", "forward", "prometheus_mib", "loki_mib"}
         if given:
             raise ValueError(
                 f"kind azure-managed: Azure keeps and sends, so that {sorted(given)[0]} says nothing — remove it"
@@ -126,7 +128,8 @@ class Monitoring(Value):
 
     @property
     def secret_names(self) -> list[str]:
-        """Names of the secrets that a person gives: credentials of receivers, Grafana's certificate."""
+        """Names of the secrets that a person gives: credentials of receivers and store, Grafana's certificate."""
         named = [receiver.secret for receiver in self.receivers.values() if receiver.secret]
+        named += [self.forward.secret] if self.forward and self.forward.secret else []
         tls = self.grafana.tls if self.grafana else None
         return [*named, *([tls.certificate, tls.key] if tls else [])]

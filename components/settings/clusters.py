@@ -193,6 +193,9 @@ def watched(settings: Settings, monitoring: Monitoring) -> Iterator[Problem]:
     if isinstance(target, Aks):
         harm = "AKS' network policies (Cilium) name no nodes, so that nothing in a pod may ask kubelets for figures"
         yield Problem(path_of((here,)), harm, "kind: azure-managed")
+    if monitoring.forward and monitoring.forward.host == HOST_GATEWAY:
+        harm = f"{HOST_GATEWAY} is a container's own machine, and on a cluster that is any node"
+        yield Problem(path_of((here, "forward", "url")), harm, "give the store's own address")
     if pages is None:
         return
     if pages.bind != LOOPBACK:

@@ -17,10 +17,14 @@ from ops.verify import broken_controls
 from tests.docker import fast_stack, tiny_model
 from tests.docker.monitored import eventually, get, lines, query
 from tests.docker.project import Project
-from tests.unit.monitoring_samples import PARTS
+from tests.unit.monitoring_samples import PARTS as BY_DEFAULT
 
 # Where no image registry answers and nothing is cached, a quarter of an hour goes into compiling.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(2400)]
+
+PARTS = BY_DEFAULT | {"forwarder"}
+NOWHERE = "http://192.0.2.1:9090/api/v1/write"
+"""An address that is nobody's: the link is cut for good."""
 
 CANARY = "canary-of-a-prompt-7f3b91"
 
@@ -29,7 +33,7 @@ CANARY = "canary-of-a-prompt-7f3b91"
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A stack with monitoring, brought up as a person does it, and one request to it."""
     project = fast_stack.declare(tmp_path_factory.mktemp("watched"), "test-watched")
-    project.change({"slm:monitoring": {"target": "laptop", "scrape_seconds": 5}})
+    project.change({"slm:monitoring": {"target": "laptop", "scrape_seconds": 5, "forward": {"url": NOWHERE}}})
     try:
         project.first_up = project.ops("up", timeout=2300).must_succeed()
         body = {"model": tiny_model.NAME, "prompt": CANARY, "max_tokens": 4}
@@ -48,6 +52,7 @@ def test_up_brings_every_part_and_says_what_is_missing(watched: Project) -> None
 
 def test_everything_that_is_asked_answers(watched: Project) -> None:
     jobs = {"alertmanager", "blackbox", "cadvisor", "collector", "gateway", "loki", "node", "ollama", "prometheus"}
+    jobs |= {"forwarder"}
 
     def healthy() -> bool:
         targets = get(watched, "http://127.0.0.1:9090/api/v1/targets")["data"]["activeTargets"]
@@ -68,6 +73,13 @@ def test_every_rule_can_be_evaluated(watched: Project) -> None:
     assert len(rules()) > 25
     eventually(lambda: all(rule["health"] != "unknown" for rule in rules()), "every rule evaluated once", 120)
     assert [rule["name"] for rule in rules() if rule["health"] != "ok"] == []
+
+
+def test_figures_wait_on_disk_while_nobody_takes_them(watched: Project) -> None:
+    eventually(lambda: query(watched, "vmagent_remotewrite_pending_data_bytes > 1000"), "figures that wait")
+    assert query(watched, 'sum(vmagent_remotewrite_requests_total{status_code="2XX"}) == 0')
+    [dropped] = query(watched, "sum(vm_persistentqueue_blocks_dropped_total)")
+    assert dropped["value"][1] == "0"
 
 
 def test_prometheus_tells_alertmanager(watched: Project) -> None:
@@ -185,7 +197,7 @@ def test_control_10_an_engine_reaches_no_store_and_no_alarm(watched: Project) ->
 
 
 def test_control_10_monitoring_has_no_way_out(watched: Project) -> None:
-    for part in sorted(PARTS - {"engine-api"}):
+    for part in sorted(BY_DEFAULT - {"engine-api"}):
         container = watched.containers()[part]
         networks = set(container.attrs["NetworkSettings"]["Networks"])
         kinds = {name.removeprefix(f"slm-{watched.stack}-") for name in networks}

@@ -35,13 +35,15 @@ CLUSTER = {"kind": "kubernetes", "kubeconfig": "~/.kube/config"}
 ENGINE = {"target": "laptop", "model": "qwen2.5-coder-0.5b-instruct"}
 GPU_IMAGE = "docker.io/vllm/vllm-openai:v0.33.0@sha256:" + "e" * 64
 MONITORING = {
-    role: f"docker.io/slm/{role}:1@sha256:{'c' * 64}" for role in ("collector", "ollama-exporter", "dcgm-exporter")
+    role: f"docker.io/slm/{role}:1@sha256:{'c' * 64}"
+    for role in ("collector", "ollama-exporter", "dcgm-exporter", "vmagent")
 }
 """Images of monitoring that nobody publishes, or whose digest was not read anywhere."""
 
 WATCHED = {
     "target": "laptop",
     "receivers": {"ops": {"kind": "webhook", "url": "http://198.51.100.7:8080/in"}},
+    "forward": {"url": "https://metrics.example.org/api/v1/write", "token_secret": "metrics-token"},
     "grafana": {"tls": {"certificate": "cert", "key": "cert-key"}, "url": "https://watch.example.org"},
 }
 

@@ -379,6 +379,8 @@ SELF = 'job="prometheus",instance="p"'
 NODE = 'job="node",instance="h"'
 SHOP = 'job="alertmanager",instance="a"'
 LOKI = 'job="loki",instance="l"'
+SENDER = 'job="forwarder",instance="f",url="1:secret-url"'
+QUEUE = 'job="forwarder",instance="f",path="/forwarder/persistent-queue/1_0"'
 SHIPPER = 'job="collector",instance="o",data_type="logs",exporter="otlphttp"'
 
 MONITORING = (
@@ -477,6 +479,41 @@ MONITORING = (
     ),
 )  # fmt: skip
 
+FORWARDING = (
+    Case(
+        "ForwardingBehind",
+        # A new start in the middle of it.
+        one("vmagent_remotewrite_pending_data_bytes", QUEUE, "0x9 5000+1000x100 stale _x8 120000+1000x180 0x60"),
+        silent=260, fires=275, over=303,
+    ),
+    Case(
+        "ForwardingRefused",
+        one("vmagent_remotewrite_requests_total", f'{SENDER},status_code="401"', burst(1, 5, 25))
+        | one("vmagent_remotewrite_requests_total", f'{SENDER},status_code="2XX"', steady(4))
+        # It answers again by itself.
+        | one("vmagent_remotewrite_requests_total", f'{SENDER},status_code="503"', steady(1)),
+        silent=12, fires=20, over=45, labels={"status_code": "401"}, quiet=("ForwardingDropping",),
+    ),
+    Case(
+        "ForwardingBufferNearlyFull",
+        one("vm_persistentqueue_bytes_pending", QUEUE, gauge(0, 900 * MIB, 5, 40))
+        | one("vm_persistentqueue_free_disk_space_bytes", QUEUE, gauge(1024 * MIB, 124 * MIB, 5, 40)),
+        silent=18, fires=25, over=43,
+    ),
+    Case(
+        "ForwardingDropping",
+        one("vmagent_remotewrite_packets_dropped_total", SENDER, burst(1, 5, 7, 100)),
+        silent=4, fires=10, over=75, quiet=("ForwardingBehind",),
+        note="refused",
+    ),
+    Case(
+        "ForwardingDropping",
+        one("vm_persistentqueue_blocks_dropped_total", QUEUE, burst(1, 5, 7, 100)),
+        silent=4, fires=10, over=75, quiet=("ForwardingBehind",),
+        note="no room",
+    ),
+)  # fmt: skip
+
 FEW = (
     Case(
         "Watchdog",
@@ -493,4 +530,4 @@ FEW = (
     ),
 )  # fmt: skip
 
-CASES = (*ENGINES, *GATEWAY, *HOSTS, *DESCRIBED, *MONITORING, *FEW)
+CASES = (*ENGINES, *GATEWAY, *HOSTS, *DESCRIBED, *MONITORING, *FORWARDING, *FEW)

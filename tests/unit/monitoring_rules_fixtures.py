@@ -19,6 +19,7 @@ OF_EVERY_TARGET = ("up", "scrape_duration_seconds", "scrape_samples_scraped", "s
 
 WITHOUT_END = {
     ("loki_request_duration_seconds_count", "status_code"),
+    ("vmagent_remotewrite_requests_total", "status_code"),
 }
 """Labels whose values depend on what has happened: a value that was not seen is possible."""
 

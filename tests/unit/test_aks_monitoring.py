@@ -62,7 +62,9 @@ def test_the_alerts_are_the_same_but_for_those_of_parts_that_azure_runs(watched:
     assert {"EngineDown", "Watchdog", "TargetMissing", "ErrorBudgetBurnFast", "WorkloadRestarted"} <= told
     left = own - told
     assert left
-    assert all(name.startswith(("Prometheus", "Alertmanager", "Log", "Scrape", "Backup")) for name in left), left
+    assert all(
+        name.startswith(("Prometheus", "Alertmanager", "Log", "Scrape", "Backup", "Forwarding")) for name in left
+    ), left
     records = [rule["record"] for group in watched.groups for rule in group.rules if "record" in rule]
     assert "slm:up" in records
 

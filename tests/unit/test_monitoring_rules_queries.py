@@ -36,6 +36,7 @@ METERED = {
     "alertmanager": "alertmanager",
     "loki": "loki",
     "collector": "collector",
+    "vmagent": "forwarder",
 }
 """Roles of images whose program is asked for metrics, and the job that asks."""
 

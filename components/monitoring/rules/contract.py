@@ -23,6 +23,7 @@ TARGET_LABELS: dict[str, tuple[str, ...]] = {
     "alertmanager": (),
     "loki": (),
     "collector": (),
+    "forwarder": (),
 }
 """Labels that each job's targets, or its relabelling, must add; by job."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from components.monitoring.rules.alerts_described import described_alerts
 from components.monitoring.rules.alerts_engines import engine_alerts
+from components.monitoring.rules.alerts_forwarding import forwarding_alerts
 from components.monitoring.rules.alerts_gateway import gateway_alerts
 from components.monitoring.rules.alerts_hosts import host_alerts
 from components.monitoring.rules.alerts_monitoring import monitoring_alerts
@@ -32,7 +33,14 @@ def recording_groups(known: Facts) -> tuple[Group, ...]:
 
 def alert_groups() -> tuple[Group, ...]:
     """The groups of alerts. They are the same for every stack: what is described is in recorded series."""
-    return (engine_alerts(), gateway_alerts(), host_alerts(), described_alerts(), monitoring_alerts())
+    return (
+        engine_alerts(),
+        gateway_alerts(),
+        host_alerts(),
+        described_alerts(),
+        monitoring_alerts(),
+        forwarding_alerts(),
+    )
 
 
 def records(known: Facts) -> tuple[Record, ...]:
