@@ -29,6 +29,13 @@ def labels(inputs: Inputs) -> dict[str, str]:
     return {str(one["label"]): str(one["value"]) for one in _list(inputs, "labels") if isinstance(one, Mapping)}
 
 
+def _number(given: Any) -> int:
+    """A number of an input; what only the deployment will know counts as some number."""
+    if given == UNKNOWN:
+        return 1
+    return int(given or 0)
+
+
 def described(inputs: Inputs) -> Container:
     """The container in the words of the rules."""
     marks = labels(inputs)
@@ -44,8 +51,8 @@ def described(inputs: Inputs) -> Container:
         security_options=tuple(map(str, _list(inputs, "securityOpts"))),
         privileged=bool(inputs.get("privileged")),
         modes={said: str(inputs.get(key) or "") for key, said in MODES.items()},
-        memory=int(inputs.get("memory") or 0),
-        memory_swap=int(inputs.get("memorySwap") or 0),
+        memory=_number(inputs.get("memory")),
+        memory_swap=_number(inputs.get("memorySwap")),
         limits_cpu=bool(inputs.get("cpuQuota") or inputs.get("cpus")),
         pids=int(pids) if pids.isdigit() else 0,
         published=tuple(str(one.get("ip") or "") for one in _list(inputs, "ports")),
@@ -54,7 +61,7 @@ def described(inputs: Inputs) -> Container:
         is_probed=bool(value(inputs, "healthcheck", "tests")),
         restart=str(inputs.get("restart") or "no"),
         log_options=frozenset(inputs.get("logOpts") or {}),
-        stop_timeout=int(inputs.get("stopTimeout") or 0),
+        stop_timeout=_number(inputs.get("stopTimeout")),
         stop_signal=str(inputs.get("stopSignal") or ""),
         workload=marks.get("slm.workload", ""),
         view=marks.get("slm.view"),

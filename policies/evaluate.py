@@ -19,7 +19,7 @@ def controls() -> frozenset[int]:
     """Every control that some rule here is about."""
     azure = (*azure_rules.CLUSTER, *azure_rules.POOL, *azure_rules.VAULT)
     own = {rule.control for rule in container.RULES} | set(pod_rules.RULES) | {field.control for field in azure}
-    return frozenset(own | {15, 16, 22, 31, 33, 35, 36, 41})
+    return frozenset(own | {15, 16, 22, 31, 33, 35, 36, 41, 70})
 
 
 def manifest(resource: Resource) -> Manifest | None:
@@ -30,8 +30,21 @@ def manifest(resource: Resource) -> Manifest | None:
     return {"metadata": {"name": resource.name}, **resource.inputs, "kind": resource.inputs.get("kind") or kind}
 
 
+ODD = (TypeError, ValueError, KeyError, AttributeError, IndexError)
+
+
 def resource_findings(resource: Resource) -> Iterator[Finding]:
-    """What one resource alone shows."""
+    """What one resource alone shows. One of a form that no rule understands is not let through (control 70)."""
+    try:
+        yield from _resource_findings(resource)
+    except ODD as error:
+        harm = f"it is not of the form that its kind has, so nobody can judge it ({type(error).__name__}: {error})"
+        yield Finding(
+            70, f"{resource.type.rpartition(':')[2]}/{resource.name}", "inputs", harm, "write it as its schema says"
+        )
+
+
+def _resource_findings(resource: Resource) -> Iterator[Finding]:
     if (one := manifest(resource)) is not None:
         for rule in pod_rules.RULES.values():
             for pod in pods(one):
@@ -49,7 +62,11 @@ def stack_findings(resources: Iterable[Resource]) -> Iterator[Finding]:
     """What only several resources together show."""
     objects = [one for resource in resources if (one := manifest(resource)) is not None]
     for rule in together.RULES:
-        yield from rule(objects)
+        try:
+            yield from rule(objects)
+        except ODD as error:
+            harm = f"an object is not of the form that its kind has ({type(error).__name__}: {error})"
+            yield Finding(70, "Stack", rule.__name__, harm, "write each object as its schema says")
 
 
 @dataclass(frozen=True)

@@ -55,9 +55,9 @@ def policies(own: Iterable[SecurityException], *, previewing: bool) -> Policies:
     """
     own = tuple(own)
     allowed, numbers, seen = (*own, *exceptions()), sorted(evaluate.controls()), _Seen()
-    made: Policies = [_whole(number, allowed, seen, alone=previewing) for number in numbers]
+    made: Policies = [_keep(seen), *(_whole(number, allowed, seen, alone=previewing) for number in numbers)]
     if not previewing:
-        made += [_resource(number, allowed) for number in numbers]
+        made += [_resource(number, allowed, seen) for number in numbers]
     return [*made, _unused(own, seen)]
 
 
@@ -65,29 +65,45 @@ Exceptions = tuple[SecurityException, ...]
 
 
 class _Seen:
-    """The resources of a stack, made plain once for all the policies that are asked about them."""
+    """The resources of a stack as they were asked for, and what was found in them.
+
+    Of a whole stack Pulumi tells what each resource has become, with all that a provider or a cluster adds to it (the
+    node port of a load balancer). The rules are about what was asked for, so that is kept as it comes by.
+    """
 
     def __init__(self) -> None:
-        self._urns: tuple[str, ...] = ()
+        self._asked: dict[str, Resource] = {}
+        self._urns: tuple[str, ...] | None = None
         self.resources: tuple[Resource, ...] = ()
         self.alone: tuple[tuple[str, Finding], ...] = ()
         self.together: tuple[Finding, ...] = ()
 
+    def ask(self, args: crossguard.ResourceValidationArgs) -> Resource:
+        """Keep a resource that Pulumi asks about."""
+        self._asked[args.urn] = Resource(args.resource_type, args.name, plain(args.props), args.urn)
+        return self._asked[args.urn]
+
     def of(self, args: crossguard.StackValidationArgs) -> _Seen:
-        """Itself, with what Pulumi asks about."""
+        """Itself, with the stack that Pulumi asks about."""
         urns = tuple(one.urn for one in args.resources)
         if urns != self._urns:
             self._urns = urns
-            self.resources = tuple(resources_of(args))
+            self.resources = tuple(self._asked[urn] for urn in urns if urn in self._asked)
             self.alone = tuple((r.urn, one) for r in self.resources for one in evaluate.resource_findings(r))
             self.together = tuple(evaluate.stack_findings(self.resources))
         return self
 
 
-def _resource(number: int, allowed: Exceptions) -> ResourceValidationPolicy:
+def _keep(seen: _Seen) -> ResourceValidationPolicy:
     def validate(args: crossguard.ResourceValidationArgs, report: crossguard.ReportViolation) -> None:
-        found = evaluate.resource_findings(Resource(args.resource_type, args.name, plain(args.props), args.urn))
-        for one in _open(found, allowed, number):
+        seen.ask(args)
+
+    return ResourceValidationPolicy("inputs", "Keeps what is asked for, for the rules about whole stacks", validate)
+
+
+def _resource(number: int, allowed: Exceptions, seen: _Seen) -> ResourceValidationPolicy:
+    def validate(args: crossguard.ResourceValidationArgs, report: crossguard.ReportViolation) -> None:
+        for one in _open(evaluate.resource_findings(seen.ask(args)), allowed, number):
             report(said(one), None)
 
     return ResourceValidationPolicy(f"control-{number:02}", _description(number), validate, severity=_severity(number))
@@ -115,11 +131,6 @@ def _unused(own: Exceptions, seen: _Seen) -> StackValidationPolicy:
 
     words = "Exceptions of the stack's file excuse something (control 71)"
     return StackValidationPolicy("control-71", words, validate, severity=Severity.LOW)
-
-
-def resources_of(args: crossguard.StackValidationArgs) -> list[Resource]:
-    """All resources of a stack as plain values."""
-    return [Resource(one.resource_type, one.name, plain(one.props), one.urn) for one in args.resources]
 
 
 def _open(found: Iterable[Finding], allowed: Exceptions, number: int) -> list[Finding]:

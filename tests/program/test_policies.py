@@ -216,3 +216,13 @@ def test_control_71_an_exception_excuses_its_place_and_an_unused_one_is_told(
     assert [one.control for one in judge([weak], [here]).excused] == [13]
     found = judge([weak], [here, elsewhere, of_settings])
     assert found.unused == ("control 13 on Container/gateway-container",)
+
+
+def test_control_70_what_no_rule_understands_is_not_let_through() -> None:
+    for odd in (
+        Resource("kubernetes:v1:Service", "odd", {"metadata": None, "spec": "many"}),
+        Resource("kubernetes:apps/v1:Deployment", "odd", {"spec": {"template": {"spec": {"containers": ["x"]}}}}),
+        Resource(docker_rules.CONTAINER, "odd", {"memory": "much"}),
+    ):
+        assert 70 in {one.control for one in resource_findings(odd)}, odd
+    assert 70 in {one.control for one in judge([Resource("kubernetes:v1:Namespace", "odd", {"metadata": 3})]).open}
