@@ -131,6 +131,19 @@ def check(stack: StackOrFleet = "dev") -> None:
 
 
 @app.command()
+def readiness(
+    stack: StackOrFleet = "prod",
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    static: Annotated[bool, typer.Option(help="ask nothing that runs")] = False,
+) -> None:
+    """Run the checklist of production; exit code 1 when a check failed or is unknown (ALLOW_UNKNOWN=1 allows that)."""
+    from ops.readiness.command import run
+
+    wide = console if console.is_terminal else Console(highlight=False, soft_wrap=False, width=160)
+    raise typer.Exit(run(stack, wide, as_json=as_json, static=static))
+
+
+@app.command()
 def key(stack: Stack = "dev") -> None:
     """Show the current API key, on a terminal only."""
     from ops.rotate import show

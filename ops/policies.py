@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -52,6 +53,12 @@ def install(environment: Mapping[str, str]) -> None:
     if there.is_file() and there.read_bytes() == ANALYZER.read_bytes():
         return
     command = ["pulumi", "plugin", "install", kind, name, version, "--file", str(ANALYZER), "--reinstall"]
+    if not shutil.which("pulumi", path=environment.get("PATH")):
+        raise UserError(
+            "there is no pulumi to give the program that starts policies to",
+            harm="nothing would judge what is deployed, so nothing was started",
+            fix="make setup, then run the command again",
+        )
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True)
     if done.returncode != 0:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["it said nothing"]

@@ -66,6 +66,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Machine, list
     secrets = {"gateway-certificate": "a certificate", "gateway-certificate-key": "its key"}
     monkeypatch.setattr(cluster, "Pulumi", lambda m: Pulumi(m, done, secrets))
     monkeypatch.setattr(cluster, "apply", lambda _pulumi, _console, *arguments, **_: done.append(" ".join(arguments)))
+    monkeypatch.setattr(cluster.policies, "for_update", lambda settings, environment: {})
     return machine, done, secrets
 
 
