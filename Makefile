@@ -57,6 +57,12 @@ check: ## validate STACK's settings and print them; needs neither Docker nor a c
 readiness: ## run the checklist of production (JSON=1, STATIC=1: nothing that runs is asked, ALLOW_UNKNOWN=1)
 	@$(SET_UP) --tools -- $(OPS) readiness --stack $(STACK) $(if $(JSON),--json) $(if $(STATIC),--static)
 
+outdated: ## newer versions of engines, tools, images and packages, as far as their places answer (ALL=1)
+	@$(SET_UP) -- $(OPS) outdated $(if $(ALL),--all)
+
+release-check: ## whether this checkout can be released: version, changelog, pins; writes the bill of materials
+	@$(SET_UP) -- $(OPS) release-check
+
 key: ## show the current API key, on a terminal only
 	@$(SET_UP) --tools -- $(OPS) key --stack $(STACK)
 

@@ -32,6 +32,11 @@ console = Console(highlight=False, soft_wrap=True)
 INTERRUPTED = 130
 
 
+def _wide() -> Console:
+    """For tables: one screen, or a log."""
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
 def _fleet(stack: str) -> FleetCommand | None:
     """The commands of a fleet, None for a stack that is none."""
     from ops.fleet.command import FleetCommand, fleet_of
@@ -139,8 +144,25 @@ def readiness(
     """Run the checklist of production; exit code 1 when a check failed or is unknown (ALLOW_UNKNOWN=1 allows that)."""
     from ops.readiness.command import run
 
-    wide = console if console.is_terminal else Console(highlight=False, soft_wrap=False, width=160)
-    raise typer.Exit(run(stack, wide, as_json=as_json, static=static))
+    raise typer.Exit(run(stack, _wide(), as_json=as_json, static=static))
+
+
+@app.command()
+def outdated(
+    everything: Annotated[bool, typer.Option("--all", help="show what is current as well")] = False,
+) -> None:
+    """Show newer versions of engines, tools, images and packages, as far as their places answer."""
+    from ops.release.outdated import run
+
+    raise typer.Exit(run(_wide(), everything=everything))
+
+
+@app.command("release-check")
+def release_check() -> None:
+    """Check whether this checkout can be released, and write its bill of materials; exit code 1 when it cannot."""
+    from ops.release.check import run
+
+    raise typer.Exit(run(_wide()))
 
 
 @app.command()
