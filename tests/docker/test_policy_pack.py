@@ -90,6 +90,18 @@ def test_control_70_a_preview_of_development_advises_and_goes_on(site: Site) -> 
     assert "Network/internal internal" in output
 
 
+def test_what_is_there_already_and_does_not_change_is_judged_as_well(site: Site) -> None:
+    declared = network()
+    made = site.judged("up", "-s", "dev", "--yes", "--skip-preview", internal=declared)
+    code, output = site.judged("preview", "-s", "dev", internal=declared)
+    down = site.run("destroy", "-s", "dev", "--yes")
+    assert made[0] == 0, made[1]
+    assert code == 0, output
+    assert "unchanged" in output
+    assert "Network/internal internal" in output
+    assert down[0] == 0, down[1]
+
+
 def test_control_70_an_update_of_production_makes_nothing_that_breaks_a_control(site: Site) -> None:
     code, output = site.judged("up", "-s", "prod", "--yes", "--skip-preview", internal=network())
     assert code != 0
