@@ -17,6 +17,7 @@ from ops.errors import UserError
 from ops.machine import STATE_DIRECTORY, Machine
 from ops.readiness import described, running
 from ops.readiness.result import GROUPS, STATES, Result, code
+from ops.readiness.subject import Described
 
 COLOURS = {"pass": "green", "fail": "red", "not applicable": "dim", "unknown": "yellow"}
 ALLOW = "ALLOW_UNKNOWN"
@@ -49,7 +50,7 @@ def check(machine: Machine, *, static: bool) -> Iterator[Result]:
             harm="nothing was checked",
             fix=f"make readiness STACK={machine.stack}.{first}, and so on",
         )
-    given = described.Described(
+    given = Described(
         machine.stack,
         settings,
         machine.project,

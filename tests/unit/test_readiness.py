@@ -19,10 +19,10 @@ from components.settings import Settings, load
 from ops.errors import UserError
 from ops.machine import Machine
 from ops.previewed import Preview, parse
-from ops.readiness import command, described, running
-from ops.readiness.described import Described
+from ops.readiness import command, described, kept, running
 from ops.readiness.result import GROUPS, Check, Result, code
 from ops.readiness.running import Running
+from ops.readiness.subject import Described
 from tests.kubernetes.rendered import images
 
 pytestmark = pytest.mark.unit
@@ -139,20 +139,23 @@ def test_the_rarer_sides() -> None:
     whole = given("dev")
     plain = replace(whole, settings=cast(Settings, SimpleNamespace(gateway=unwise, targets=whole.settings.targets)))
     assert described.is_encrypted(plain)[0] == "fail"
-    assert described.all_is_pinned(replace(whole, settings=cast(Settings, SimpleNamespace(unpinned=lambda: ["x"]))))[
-        0
-    ] == ("fail")
+    assert kept.all_is_pinned(replace(whole, settings=cast(Settings, SimpleNamespace(unpinned=lambda: ["x"]))))[0] == (
+        "fail"
+    )
     outside = cast(Settings, SimpleNamespace(hosted={}, targets={}))
-    for check in (described.fits, described.licences):
+    for check in (described.fits, kept.licences):
         assert check(replace(whole, settings=outside))[0] == "not applicable"
-    kept = load("prod", PROJECT, {"slm:targets": cloud()})
-    (spec,) = kept.targets.values()
+    whole_prod = load("prod", PROJECT, {"slm:targets": cloud()})
+    (spec,) = whole_prod.targets.values()
     pools = {"gpu": SimpleNamespace(gpus=1, min_nodes=3)}
-    paid = given(settings=kept)
-    assert described.gpus_may_go(paid)[0] == "pass"
+    paid = given(settings=whole_prod)
+    assert kept.gpus_may_go(paid)[0] == "pass"
     assert (
-        described.gpus_may_go(
-            replace(paid, settings=kept.model_copy(update={"targets": {"c": spec.model_copy(update={"pools": pools})}}))
+        kept.gpus_may_go(
+            replace(
+                paid,
+                settings=whole_prod.model_copy(update={"targets": {"c": spec.model_copy(update={"pools": pools})}}),
+            )
         )[0]
         == "fail"
     )
