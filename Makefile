@@ -13,7 +13,7 @@ FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK
 # What a caller may give as HOSTS, PRICE_PER_HOUR or ALLOW_UNKNOWN reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR ALLOW_UNKNOWN
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check readiness outdated release-check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check policies readiness outdated release-check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,9 @@ alert-test: ## send one alert to the stack's receivers (SEVERITY=critical) and w
 
 check: ## validate STACK's settings and print them; needs neither Docker nor a cloud
 	@$(SET_UP) -- $(OPS) check --stack $(STACK)
+
+policies: ## judge by the policies what `make up` would make: a table of violations (JSON=1)
+	@$(SET_UP) --tools -- $(OPS) policies --stack $(STACK) $(if $(JSON),--json)
 
 readiness: ## run the checklist of production (JSON=1, STATIC=1: nothing that runs is asked, ALLOW_UNKNOWN=1)
 	@$(SET_UP) --tools -- $(OPS) readiness --stack $(STACK) $(if $(JSON),--json) $(if $(STATIC),--static)

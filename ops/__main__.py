@@ -136,6 +136,14 @@ def check(stack: StackOrFleet = "dev") -> None:
 
 
 @app.command()
+def policies(stack: Stack = "dev", as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False) -> None:
+    """Judge by the policies what `up` would make; exit code 1 where production refuses it."""
+    from ops.policies import run
+
+    raise typer.Exit(run(stack, _wide(), as_json=as_json))
+
+
+@app.command()
 def readiness(
     stack: StackOrFleet = "prod",
     as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,

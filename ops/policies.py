@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from components.settings import Settings
+from components.settings import Settings, load, load_overlay
 from ops.errors import UserError
-from ops.machine import PROJECT
-from ops.previewed import Preview
+from ops.machine import PROJECT, Machine
+from ops.previewed import Preview, preview
+from ops.pulumi_cli import Pulumi
 from policies.evaluate import Judged, judge
 from policies.finding import Finding, Resource
 from policies.plain import plain
@@ -105,14 +108,36 @@ def table(found: Sequence[Finding]) -> Table:
     return shown
 
 
-def tell(found: Judged, settings: Settings, console: Console) -> None:
+def tell(found: Judged, console: Console) -> None:
     """Print what was found, or that nothing was."""
     if found.open:
         console.print(table(found.open))
     for one in found.unused:
         console.print(f"slm:security.exceptions: {one} excuses nothing — remove it", style="yellow", markup=False)
-    if not found.open and not found.unused:
+    if not found.judged:
+        console.print("policies: no resource that any rule is about", style="yellow", highlight=False)
+    elif not found.open and not found.unused:
         words = (
             f"policies: {found.judged} resources judged, nothing found, {len(found.excused)} reviewed exceptions used"
         )
         console.print(words, style="green", highlight=False)
+
+
+def run(stack: str, console: Console, *, as_json: bool = False, ask: Callable[[Pulumi], Preview] = preview) -> int:
+    """Judge what `up` would make of a stack, and print a table or JSON. Gives 1 where production refuses it.
+
+    Raises UserError when Pulumi cannot tell.
+    """
+    machine = Machine(stack)
+    settings = load(stack, machine.project, load_overlay(machine.config_path))
+    settings.require_deployable(stack)
+    pulumi = Pulumi(machine)
+    pulumi.ensure_stack()
+    found = judged(ask(pulumi), settings)
+    if as_json:
+        rows = [{**asdict(one), "severity": one.severity} for one in found.open]
+        told = {"judged": found.judged, "violations": rows, "unused_exceptions": list(found.unused)}
+        print(json.dumps({"stack": stack, "refused": refuses(settings, found), **told}, indent=2))
+    else:
+        tell(found, console)
+    return 1 if refuses(settings, found) or not found.judged else 0

@@ -123,7 +123,7 @@ def is_as_described(r: Running) -> Said:
 
 
 CHECKS: tuple[Check[Running], ...] = (
-    Check("security", "every resource meets the controls", "make preview STACK={stack}", controls_hold),
+    Check("security", "every resource meets the controls", "make policies STACK={stack}", controls_hold),
     Check("security", "the gateway asks for a key", "make smoke STACK={stack}", a_key_is_asked_for),
     Check("keys", "the certificate lasts", "make status STACK={stack}", certificate_lasts),
     Check("observability", "nothing is broken now", "make status STACK={stack}", nothing_is_broken),

@@ -15,7 +15,8 @@ from components.settings import load
 from ops import policies
 from ops.errors import UserError
 from ops.fleet import drift
-from ops.previewed import parse
+from ops.previewed import Preview, parse
+from ops.pulumi_cli import Pulumi
 from policies import evaluate, pack
 from policies.evaluate import judge
 from policies.finding import Finding
@@ -74,12 +75,33 @@ def test_production_refuses_what_development_advises() -> None:
 def test_the_table_says_where_what_could_happen_and_what_to_do() -> None:
     console = Console(file=io.StringIO(), width=200)
     settings = load("dev", PROJECT)
-    policies.tell(policies.judged(parse(said(step(internal=False))), settings), settings, console)
-    policies.tell(policies.judged(parse(said(step(internal=True))), settings), settings, console)
+    policies.tell(policies.judged(parse(said(step(internal=False))), settings), console)
+    policies.tell(policies.judged(parse(said(step(internal=True))), settings), console)
+    policies.tell(judge([]), console)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     for words in ("10", "high", "Network/internal internal", "reaches the internet", "internal: true"):
         assert words in text
     assert "1 resources judged, nothing found" in text
+    assert "no resource that any rule is about" in text
+
+
+@pytest.mark.parametrize(("stack", "closed", "code"), [("dev", False, 0), ("dev", True, 0), ("prod", False, 1)])
+def test_what_would_be_made_is_judged_by_a_command(
+    stack: str, closed: bool, code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(policies.Pulumi, "ensure_stack", lambda self: None)
+    console = Console(file=io.StringIO(), width=200)
+
+    def ask(pulumi: Pulumi) -> Preview:
+        return parse(said(step(internal=closed)))
+
+    assert policies.run(stack, console, ask=ask) == code
+    assert policies.run(stack, console, as_json=True, ask=ask) == code
+    told = json.loads(capsys.readouterr().out)
+    assert told["refused"] is (code == 1)
+    assert [(one["control"], one["severity"]) for one in told["violations"]] == ([] if closed else [(10, "high")])
+    # Nothing to judge is no success.
+    assert policies.run("dev", console, ask=lambda pulumi: Preview()) == 1
 
 
 def test_what_starts_the_pack_is_installed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
