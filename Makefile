@@ -10,10 +10,10 @@ TEST_ALONE := python -m pytest -m alone tests/docker
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # A fleet's hosts get the images that are built here from this machine's engine.
 FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK))).yaml && echo --engine --fleet)
-# What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
-export HOSTS PRICE_PER_HOUR
+# What a caller may give as HOSTS, PRICE_PER_HOUR or ALLOW_UNKNOWN reaches the commands through the environment.
+export HOSTS PRICE_PER_HOUR ALLOW_UNKNOWN
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy bench-edge lint format
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check policies readiness outdated release-check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format bench-edge
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -53,6 +53,18 @@ alert-test: ## send one alert to the stack's receivers (SEVERITY=critical) and w
 
 check: ## validate STACK's settings and print them; needs neither Docker nor a cloud
 	@$(SET_UP) -- $(OPS) check --stack $(STACK)
+
+policies: ## judge by the policies what `make up` would make: a table of violations (JSON=1)
+	@$(SET_UP) --tools -- $(OPS) policies --stack $(STACK) $(if $(JSON),--json)
+
+readiness: ## run the checklist of production (JSON=1, STATIC=1: nothing that runs is asked, ALLOW_UNKNOWN=1)
+	@$(SET_UP) --tools -- $(OPS) readiness --stack $(STACK) $(if $(JSON),--json) $(if $(STATIC),--static)
+
+outdated: ## newer versions of engines, tools, images and packages, as far as their places answer (ALL=1)
+	@$(SET_UP) -- $(OPS) outdated $(if $(ALL),--all)
+
+release-check: ## whether this checkout can be released: version, changelog, pins; writes the bill of materials
+	@$(SET_UP) -- $(OPS) release-check
 
 key: ## show the current API key, on a terminal only
 	@$(SET_UP) --tools -- $(OPS) key --stack $(STACK)

@@ -32,6 +32,11 @@ console = Console(highlight=False, soft_wrap=True)
 INTERRUPTED = 130
 
 
+def _wide() -> Console:
+    """For tables: one screen, or a log."""
+    return console if console.is_terminal else Console(highlight=False, width=160)
+
+
 def _fleet(stack: str) -> FleetCommand | None:
     """The commands of a fleet, None for a stack that is none."""
     from ops.fleet.command import FleetCommand, fleet_of
@@ -128,6 +133,44 @@ def check(stack: StackOrFleet = "dev") -> None:
     if fleet := _fleet(stack):
         raise typer.Exit(fleet.check())
     raise typer.Exit(run(stack, PROJECT))
+
+
+@app.command()
+def policies(stack: Stack = "dev", as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False) -> None:
+    """Judge by the policies what `up` would make; exit code 1 where production refuses it."""
+    from ops.policies import run
+
+    raise typer.Exit(run(stack, _wide(), as_json=as_json))
+
+
+@app.command()
+def readiness(
+    stack: StackOrFleet = "prod",
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON")] = False,
+    static: Annotated[bool, typer.Option(help="ask nothing that runs")] = False,
+) -> None:
+    """Run the checklist of production; exit code 1 when a check failed or is unknown (ALLOW_UNKNOWN=1 allows that)."""
+    from ops.readiness.command import run
+
+    raise typer.Exit(run(stack, _wide(), as_json=as_json, static=static))
+
+
+@app.command()
+def outdated(
+    everything: Annotated[bool, typer.Option("--all", help="show what is current as well")] = False,
+) -> None:
+    """Show newer versions of engines, tools, images and packages, as far as their places answer."""
+    from ops.release.outdated import run
+
+    raise typer.Exit(run(_wide(), everything=everything))
+
+
+@app.command("release-check")
+def release_check() -> None:
+    """Check whether this checkout can be released, and write its bill of materials; exit code 1 when it cannot."""
+    from ops.release.check import run
+
+    raise typer.Exit(run(_wide()))
 
 
 @app.command()

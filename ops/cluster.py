@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +14,7 @@ from components import keeping
 from components.settings import Settings
 from components.targets.aks.teardown import confirmed, stays
 from components.targets.spec import Aks, Docker, Kubernetes
-from ops import cluster_pods, keys, monitoring, secret, vault, webui
+from ops import cluster_pods, keys, monitoring, policies, secret, vault, webui
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.machine import Machine
@@ -57,8 +58,9 @@ def up(machine: Machine, settings: Settings, console: Console, open_vault: Calla
             apply(pulumi, console, "up", "--skip-preview", *CLOUD_FIRST)
             # What somebody put there in another way (a certificate that Key Vault renews itself) counts as well.
             fill(pulumi, settings, open_vault(in_vault), console)
+        judged = policies.for_update(settings, {**os.environ, **pulumi.environment()})
         with said_of_pods(settings, console):
-            apply(pulumi, console, "up", "--skip-preview")
+            apply(pulumi, console, "up", "--skip-preview", extra=judged)
         console.print(pulumi.check("stack", "output", "-s", machine.stack), markup=False, highlight=False)
         monitoring.tell(settings, machine.stack, console)
     console.print(f"  every pod gave a token before it counted as ready; next: make key STACK={machine.stack}")

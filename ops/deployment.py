@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -120,9 +120,13 @@ class Watch:
 
 
 def apply(
-    pulumi: Pulumi, console: Console, *arguments: str, on_interrupt: Callable[[], object] = lambda: None
+    pulumi: Pulumi,
+    console: Console,
+    *arguments: str,
+    on_interrupt: Callable[[], object] = lambda: None,
+    extra: Mapping[str, str] | None = None,
 ) -> Watch:
-    """Run a changing Pulumi command to its end; `on_interrupt` as in Pulumi.run.
+    """Run a changing Pulumi command to its end; `on_interrupt` and `extra` as in Pulumi.run.
 
     Raises UserError with an explanation when it fails.
     """
@@ -137,7 +141,7 @@ def apply(
             "never",
             on_line=watch.line,
             on_interrupt=on_interrupt,
-            extra={PROGRESS_VARIABLE: str(pulumi.machine.progress_file)},
+            extra={PROGRESS_VARIABLE: str(pulumi.machine.progress_file), **(extra or {})},
         )
     if result.code != 0:
         raise explain(pulumi.machine.stack, arguments[0], result.output)

@@ -31,15 +31,20 @@ def bill(
     weights: Sequence[Form],
 ) -> str:
     """The document. `contents` are the distribution packages in the image of each role, as far as known."""
-    own = Component(name="slm-stacks", version=version, type=ComponentType.APPLICATION, bom_ref="slm-stacks")
-    bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"slm-stacks/{stack}/{version}"))
-    bom.metadata.timestamp, bom.metadata.component = made, own
     parts = [_wheel(item) for item in packages]
     parts += [_tool(named, files) for named, files in tools.items()]
     parts += [_weights(form) for form in weights]
     for role, image in images.items():
         holds = [_debian(role, *one) for one in contents.get(role, ())]
         parts.append(_image(role, image, holds))
+    return document(stack, version, made, parts)
+
+
+def document(what: str, version: str, made: datetime, parts: Sequence[Component]) -> str:
+    """The document of a bundle (`what` is its stack) or of a release, with its parts."""
+    own = Component(name="slm-stacks", version=version, type=ComponentType.APPLICATION, bom_ref="slm-stacks")
+    bom = Bom(serial_number=uuid5(NAMESPACE_URL, f"slm-stacks/{what}/{version}"))
+    bom.metadata.timestamp, bom.metadata.component = made, own
     for part in parts:
         bom.components.add(part)
     bom.register_dependency(own, parts)

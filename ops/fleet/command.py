@@ -96,13 +96,13 @@ class FleetCommand:
     def preview(self, *, refresh: bool = False) -> int:
         """Say what `up` would change on each chosen host; with `refresh`, also what was changed there by hand.
 
-        Gives the exit code: 1 when a host could not be asked.
+        Gives the exit code: 1 when a host could not be asked, or policies refuse what it would become.
         """
         drifts = drift.look(self.stack, self.hosts, PROJECT, self.fleet.rollout.parallel, refresh=refresh)
         self.console.print(drift.table(drifts))
         self._tell_left()
         new = "not deployed yet"
-        return 1 if any(one.problem not in ("", new) for one in drifts) else 0
+        return 1 if any(one.problem not in ("", new) or one.refused for one in drifts) else 0
 
     def down(self, *, purge: bool, force: bool) -> None:
         """Take the chosen hosts' stacks down. Raises UserError naming those that stay."""

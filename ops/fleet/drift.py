@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 
 from components.settings import SettingsError, load, load_overlay
-from ops import docker_client
+from ops import docker_client, policies, previewed
 from ops.errors import UserError
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
@@ -27,6 +28,10 @@ class Drift:
     problem: str = ""
     changes: dict[str, int] = field(default_factory=dict)
     resources: tuple[str, ...] = ()
+    violations: tuple[str, ...] = ()
+    """Controls that would not hold, in words."""
+    refused: bool = False
+    """Whether they refuse the change."""
 
     @property
     def state(self) -> str:
@@ -54,7 +59,12 @@ def look_at(machine: Machine, *, refresh: bool) -> Drift:
         return Drift(host, str(error).splitlines()[0])
     more = ("--refresh",) if refresh else ()
     result = Pulumi(machine).run("preview", "-s", machine.stack, "--json", "--suppress-progress", *more)
-    return parse(host, result.output, result.code)
+    found = parse(host, result.output, result.code)
+    if found.problem:
+        return found
+    judged = policies.judged(previewed.parse(result.output), settings)
+    said = (*map(str, judged.open), *(f"exception for {one} excuses nothing" for one in judged.unused))
+    return replace(found, violations=said, refused=policies.refuses(settings, judged))
 
 
 def parse(host: str, output: str, code: int) -> Drift:
@@ -82,6 +92,8 @@ def table(drifts: Sequence[Drift]) -> Table:
         colour = "red" if one.problem else "yellow" if one.changes else "green"
         what = ", ".join(one.resources[:6]) + (" …" if len(one.resources) > 6 else "")
         shown.add_row(one.host, f"[{colour}]{one.state}[/{colour}]", what)
+        for said in one.violations:
+            shown.add_row("", "[red]refused[/red]" if one.refused else "[yellow]advice[/yellow]", escape(said))
     return shown
 
 

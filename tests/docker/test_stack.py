@@ -74,6 +74,12 @@ def test_nothing_is_left_to_do_right_after_up(live: Project) -> None:
     live.pulumi("preview", "--expect-no-changes").must_succeed()
 
 
+def test_control_70_make_preview_finds_nothing_in_a_real_stack(live: Project) -> None:
+    output = live.ops("preview").must_succeed().output
+    assert "✅ slm" in output
+    assert "[advisory]" not in output
+
+
 def test_a_second_up_is_quick_and_replaces_nothing(live: Project) -> None:
     before = {name: c.id for name, c in live.containers(everything=True).items()}
     live.ops("up").must_succeed()

@@ -27,9 +27,11 @@ from components.targets.kubernetes.names import AGENTS, INSTANCE_LABEL, Manifest
 from components.targets.kubernetes.site import ClusterSite
 from components.targets.spec import Aks, Kubernetes
 from components.workload import Volume, Workload
+from policies.objects import CONTROLLERS, key
+
+__all__ = ["CONTROLLERS", "key"]
 
 PROJECT = Path(__file__).resolve().parents[2]
-CONTROLLERS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 GPU_POOL = {"gpus": 1, "max_nodes": 3, "taints": [{"key": "sku", "value": "gpu"}], "labels": {"slm/pool": "gpu"}}
 CLUSTER = {"kind": "kubernetes", "kubeconfig": "~/.kube/config"}
 ENGINE = {"target": "laptop", "model": "qwen2.5-coder-0.5b-instruct"}
@@ -173,11 +175,3 @@ def stack(name: str) -> Stack:
 def pod_templates(objects: list[Manifest]) -> dict[str, Manifest]:
     """The pod template of every controller, by `Kind/name`."""
     return {key(one): one["spec"]["template"] for one in objects if one["kind"] in CONTROLLERS}
-
-
-def key(manifest: Manifest) -> str:
-    """What a person calls an object: without the digest of its content, with a namespace that is not the stack's."""
-    name, namespace = manifest["metadata"]["name"], manifest["metadata"].get("namespace", "")
-    if manifest["kind"] == "Job" or name.split("-")[-2:-1] == ["files"]:
-        name = name.rsplit("-", 1)[0]
-    return f"{manifest['kind']}/{namespace}/{name}" if namespace.endswith(AGENTS) else f"{manifest['kind']}/{name}"

@@ -106,7 +106,7 @@ def test_control_41_it_has_no_more_than_it_needs() -> None:
     }
     assert pod["automountServiceAccountToken"] is False
     assert [volume["hostPath"]["path"] for volume in pod["volumes"]] == ["/var/lib/kubelet/device-plugins"]
-    assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+    assert container["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
     assert not {"hostNetwork", "hostPID", "hostIPC"} & pod.keys()
 
 

@@ -65,7 +65,8 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Machine, list
     (tmp_path / "Pulumi.prod.yaml").write_text((PROJECT / "Pulumi.prod.yaml").read_text())
     secrets = {"gateway-certificate": "a certificate", "gateway-certificate-key": "its key"}
     monkeypatch.setattr(cluster, "Pulumi", lambda m: Pulumi(m, done, secrets))
-    monkeypatch.setattr(cluster, "apply", lambda _pulumi, _console, *arguments: done.append(" ".join(arguments)))
+    monkeypatch.setattr(cluster, "apply", lambda _pulumi, _console, *arguments, **_: done.append(" ".join(arguments)))
+    monkeypatch.setattr(cluster.policies, "for_update", lambda settings, environment: {})
     return machine, done, secrets
 
 

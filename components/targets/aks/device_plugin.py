@@ -14,6 +14,8 @@ Manifest = dict[str, Any]
 NAME = "nvidia-device-plugin"
 KUBELET_SOCKETS = "/var/lib/kubelet/device-plugins"
 LABELS = {"app.kubernetes.io/name": NAME}
+TAKES = {"cpu": "100m", "memory": "256Mi", "ephemeral-storage": "64Mi"}
+"""Promised and allowed alike (control 28)."""
 
 
 def namespace_of(spec: Aks) -> str:
@@ -76,10 +78,8 @@ def _pod(spec: Aks, gpu_pools: list[str]) -> Manifest:
                     # A node whose driver is still being installed is tried again, instead of staying without GPUs.
                     {"name": "FAIL_ON_INIT_ERROR", "value": "true"},
                 ],
-                "resources": {
-                    "requests": {"cpu": "50m", "memory": "64Mi"},
-                    "limits": {"cpu": "200m", "memory": "256Mi"},
-                },
+                "imagePullPolicy": "IfNotPresent",
+                "resources": {"requests": TAKES, "limits": TAKES},
                 "securityContext": {
                     "allowPrivilegeEscalation": cut,
                     "readOnlyRootFilesystem": True,
