@@ -13,7 +13,7 @@ FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK
 # What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status report report-pr alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +47,9 @@ status: ## how the running stack, or each host of a fleet, is (WATCH=1: live); e
 
 report: ## one HTML page about the last day, with plots (HOURS=24, FILE=path)
 	@$(SET_UP) -- $(OPS) report --stack $(STACK) $(if $(HOURS),--hours $(HOURS)) $(if $(FILE),--file $(FILE))
+
+report-pr: ## what this checkout changes over BASE=git ref, as one Markdown comment (FILE=path, PREVIEW=json, STATIC=1, FAIL_ON_RISK=1)
+	@$(SET_UP) $(if $(STATIC),,--tools) -- $(OPS) report-pr --stack $(STACK) $(if $(BASE),--base "$(BASE)") $(if $(FILE),--file "$(FILE)") $(if $(PREVIEW),--preview "$(PREVIEW)") $(if $(STATIC),--static) $(if $(FAIL_ON_RISK),--fail-on-risk)
 
 alert-test: ## send one alert to the stack's receivers (SEVERITY=critical) and wait until they have taken it
 	@$(SET_UP) -- $(OPS) alert-test --stack $(STACK) $(if $(SEVERITY),--severity $(SEVERITY))

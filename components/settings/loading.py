@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.catalog import catalog, merge, rows
+from components.catalog.place import directory
 from components.settings.bundled import with_bundle
 from components.settings.fleet import Fleet, applied
 from components.settings.model import Settings, json_schema
@@ -159,8 +160,8 @@ def _schema() -> dict[str, Any]:
 
 
 @cache
-def _known_models() -> dict[str, Any]:
-    return rows()["models"]
+def _known_models(folder: Path) -> dict[str, Any]:
+    return rows(folder)["models"]
 
 
 def _section(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +174,7 @@ def _resolved(merged: dict[str, Any], file: str) -> dict[str, Any]:
     models = resolved.get("models", {})
     if isinstance(models, Mapping):
         named = {name: {"name": name, **own} if isinstance(own, Mapping) else own for name, own in models.items()}
-        resolved["models"] = merge(_known_models(), named)
+        resolved["models"] = merge(_known_models(directory()), named)
     images = resolved.get("images", {})
     if isinstance(images, Mapping):
         pinned = {role: row.pinned for role, row in catalog().images.items() if row.pinned}
