@@ -27,7 +27,7 @@ def section(places: list[Place], base: Side, head: Side) -> Section:
     for place in places:
         if found := list(_of_place(place)):
             where = [f"**{_hosts(place)}**", ""] if place.hosts else []
-            lines += [*where, *found, *([""] if place.hosts else [])]
+            lines += [*([""] if lines and place.hosts else []), *where, *found]
     lines += _secrets(base.document, head.document)
     return Section(tuple(lines), head=("### What changes", ""))
 

@@ -95,4 +95,3 @@ def _write(report: Report, file: Path) -> None:
         raise UserError(
             f"{file} cannot be written: {error.strerror}", harm="there is no report", fix="FILE=path"
         ) from None
-

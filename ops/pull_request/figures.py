@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from components.catalog.prices import prices
 from components.pricing import HOURS, NOT_COUNTED, ClusterCost
 from components.sizing import Sized
-from ops.pull_request.markdown import Section, code, listed, row, say, table, text
+from ops.pull_request.markdown import Section, code, listed, row, table, text
 from ops.pull_request.picture import Picture
 from ops.pull_request.sides import Place
 
@@ -34,7 +34,7 @@ def fit(places: list[Place]) -> Section:
             if old and new and (old.verdict, old.help) == (new.verdict, new.help):
                 unchanged.append(f"{code(name)}{_at(place)} {WORDS[new.verdict.answer]}")
             else:
-                rows.append(row(f"{code(name)}{_at(place)}", _verdict(old), _verdict(new)))
+                rows.append(row(f"{code(name)}{_at(place)}", _verdict(old, place), _verdict(new, place)))
                 if new and new.help and new.verdict.answer in ("misfit", "tight"):
                     rows.append(row("", "", f"helps: {text(new.help)}"))
     if not rows:
@@ -48,11 +48,12 @@ def _at(place: Place) -> str:
     return f" on {listed(place.hosts, 4)}" if place.hosts else ""
 
 
-def _verdict(sized: Sized | None) -> str:
+def _verdict(sized: Sized | None, place: Place) -> str:
     if sized is None:
         return "none"
     verdict = sized.verdict
-    said = [f"{WORDS[verdict.answer]} on {code(verdict.machine)}"]
+    machine = "each of them" if len(place.hosts) > 1 else code(verdict.machine)
+    said = [f"{WORDS[verdict.answer]} on {machine}"]
     for part in verdict.parts:
         need = f"{RESOURCES[part.resource]}: needs {part.needed_mib / 1024:.1f}"
         if part.available_mib is None:
@@ -72,12 +73,16 @@ def _verdict(sized: Sized | None) -> str:
 def misfits(places: list[Place]) -> list[Misfit]:
     """The engines that would not fit after the change."""
     return [
-        Misfit(place.hosts, sized.sentence)
+        Misfit(place.hosts, _of_all(place, sized))
         for place in places
         if place.after
         for sized in place.after.sized.values()
         if sized.verdict.answer == "misfit"
     ]
+
+
+def _of_all(place: Place, sized: Sized) -> str:
+    return sized.sentence.replace(sized.verdict.machine, "each host") if len(place.hosts) > 1 else sized.sentence
 
 
 def cost(places: list[Place]) -> Section:
@@ -129,7 +134,8 @@ def spent(places: list[Place]) -> str:
     )
     if not olds and not news:
         return ""
-    return f"{' + '.join(map(_month, olds)) or '0'} → {' + '.join(map(_month, news)) or '0'} USD a month"
+    before, after = (" + ".join(map(_month, side)) or "0" for side in (olds, news))
+    return f"{before} → {after} USD a month" if before != after else f"{after} USD a month, unchanged"
 
 
 def fetched(place: Place) -> list[tuple[str, str, int]]:
@@ -156,7 +162,7 @@ def downloads(places: list[Place]) -> Section:
         many = max(1, len(place.hosts))
         more += sum(size for _, _, size in fetched(place)) * many
         for model, form, size in fetched(place):
-            times = f" to each of {len(place.hosts)} hosts ({listed(place.hosts, 6)})" if place.hosts else ""
+            times = f", {many} times: to {listed(place.hosts, 6)}" if many > 1 else _at(place)
             total += size * many
             lines.append(f"- weights {code(form)} of {code(model)}: {size / 1e9:.2f} GB{times}")
         if images := list(_pulled(place)):
@@ -171,7 +177,8 @@ def _pulled(place: Place) -> Iterator[str]:
     if place.after is None:
         return
     had = set(_images(place.before)) if place.before else set()
-    moved = place.before and any(_other_machine(place, target) for target in place.after.settings.targets)
+    machines = [{spec.where for spec in side.settings.targets.values()} for side in (place.before, place.after) if side]
+    moved = machines[0] != machines[-1]
     for image in _images(place.after):
         if image not in had or moved:
             yield image.partition("@")[0]
@@ -181,8 +188,3 @@ def _images(one: Picture) -> list[str]:
     settings = one.settings
     known = [settings.images.get(role) for role in (*settings.roles(), *settings.optional_roles())]
     return list(dict.fromkeys(image for image in known if image and "@" in image))
-
-
-def where(place: Place) -> str:
-    """The place in a few words."""
-    return _at(place).strip() or say("stack {}", place.after.stack if place.after else "")

@@ -23,7 +23,6 @@ from components.targets.spec import Aks, Docker, Kubernetes
 from components.workload import Workload
 from ops.pull_request.traits import Trait, traits
 
-
 UNKNOWN_IMAGE = f"unknown@{SOME_IMAGE}"
 """In place of what each site builds: a cluster refuses what no registry could have."""
 

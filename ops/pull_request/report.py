@@ -60,7 +60,7 @@ def build(base: Side, head: Side, asked: Sequence[Asked] = (), context: Context 
         changes.section(found, base, head),
         figures.fit(found),
         figures.cost(found),
-        rollout.section(found, head),
+        rollout.section(found, base, head),
         figures.downloads(found),
         safety.section(found, base, head),
         quiet,

@@ -92,15 +92,11 @@ def _previewed(preview: Preview) -> Iterator[Risk]:
         if any(state.retain_on_delete for state in old) or (not old and any(s.retain_on_delete for s in states)):
             how = "the stack lets go of it" if not replaced else "it is declared anew"
             yield Risk(
-                say("{}, {}: ", step.name, _plain_kind(step)) + f"{how}, and what it holds stays{why}", loud=False
+                say("{}, ", step.name) + f"{kind_of(step)}: " + f"{how}, and what it holds stays{why}", loud=False
             )
             continue
         guard = " Pulumi refuses it while it is protected." if any(state.protect for state in old) else ""
-        yield Risk(say("{}, {}: ", step.name, _plain_kind(step)) + f"{verb}{why}.{guard}")
-
-
-def _plain_kind(step: Step) -> str:
-    return kind_of(step) or step.type
+        yield Risk(say("{}, ", step.name) + f"{kind_of(step)}: " + f"{verb}{why}.{guard}")
 
 
 def _why(steps: list[Step]) -> str:

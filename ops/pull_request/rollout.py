@@ -14,7 +14,7 @@ from ops.fleet.choose import waves
 from ops.pull_request.figures import fetched
 from ops.pull_request.markdown import Section, code, listed, say
 from ops.pull_request.picture import Picture, Runs
-from ops.pull_request.pools import pools
+from ops.pull_request.pools import REPLACED, pools
 from ops.pull_request.sides import Place, Side
 
 MOST_HOSTS = 20
@@ -36,18 +36,20 @@ def outages(places: list[Place]) -> list[Outage]:
     """Everything that stands still, in the order it does."""
     found = []
     for place in places:
-        found += [Outage(what, place.hosts, None) for what, stops in pools(place) if stops]
-        for name, old, new in _changed(place):
-            if _serves(place, name) and _stops(old, new):
-                found.append(Outage(_called(place, name), place.hosts, _limit(new)))
+        found += [Outage(what, place.hosts, None) for _, what in pools(place) if what]
+        for name, old, new in () if _anew(place) else _changed(place):
+            if _serves(place, name) and old and _elsewhere(place, new):
+                found.append(Outage(_called(place, name), place.hosts, None))
+            elif _serves(place, name) and _stops(old, new):
+                found.append(Outage(_called(place, name) + _with(name), place.hosts, _limit(new)))
     return found
 
 
-def section(places: list[Place], head: Side) -> Section:
+def section(places: list[Place], base: Side, head: Side) -> Section:
     """The plan as a numbered list for each place, the waves of a fleet before it."""
     lines: list[str] = []
     if head.fleet:
-        lines += _waves(places, head.fleet)
+        lines += _waves(places, head.fleet, base.fleet)
     for place in places:
         if not place.changes:
             continue
@@ -58,9 +60,12 @@ def section(places: list[Place], head: Side) -> Section:
     return Section(tuple(lines or ["Nothing restarts."]), head=("### Rollout", ""))
 
 
-def _waves(places: list[Place], fleet: Fleet) -> Iterator[str]:
+def _waves(places: list[Place], fleet: Fleet, before: Fleet | None) -> Iterator[str]:
     change = {host for place in places if place.changes and place.after for host in place.hosts}
     names = [name for name in fleet.hosts if name in change]
+    if not names and before and before.rollout != fleet.rollout:
+        names = list(fleet.hosts)
+        yield "- no host changes now; the next change of all of them goes like this:"
     planned, rollout = waves(names, fleet.rollout), fleet.rollout
     for number, wave in enumerate(planned, 1):
         yield f"- wave {number} of {len(planned)}: {listed(wave, MOST_HOSTS)}"
@@ -78,6 +83,9 @@ def _steps(place: Place) -> Iterator[str]:
         yield "nothing is done: what runs there goes on, and nothing looks after it"
         return
     yield from (words for words, _ in pools(place))
+    if _anew(place):
+        yield f"everything on it starts anew: {listed(after.planned or after.settings.engines, 20)}"
+        return
     if new := fetched(place):
         meanwhile = "; what runs serves on meanwhile" if before else ""
         models = listed(dict.fromkeys(model for model, _, _ in new))
@@ -107,6 +115,19 @@ def _changed(place: Place) -> Iterator[tuple[str, Runs | None, Runs]]:
             yield name, old, new
 
 
+def _anew(place: Place) -> bool:
+    """Whether a cluster is replaced, and everything on it."""
+    return any(what.startswith(REPLACED.partition("{")[0]) for _, what in pools(place))
+
+
+def _elsewhere(place: Place, new: Runs) -> bool:
+    return bool(place.before and place.after and _moved(place.before, place.after, new.target))
+
+
+def _with(name: str) -> str:
+    return ", and with it every model" if name == GATEWAY else ""
+
+
 def _moved(before: Picture, after: Picture, target: str) -> bool:
     """Whether a target of the same name is another machine or cluster."""
     old, new = before.settings.targets.get(target), after.settings.targets.get(target)
@@ -120,7 +141,7 @@ def _serves(place: Place, name: str) -> bool:
 
 def _called(place: Place, name: str) -> str:
     if name == GATEWAY:
-        return "the gateway, and with it every model"
+        return "the gateway"
     if name == WEBUI:
         return "the chat page"
     return say("engine {}", name) if _serves(place, name) else code(name)
@@ -143,8 +164,8 @@ def _limit(new: Runs) -> int:
     """Seconds until Pulumi gives up waiting for it."""
     if new.on_cluster:
         return progress_seconds(new.workload)
-    startup = new.workload.probe.startup if new.workload.probe else 0
-    return new.workload.drain + STOP_MARGIN + startup
+    probe = new.workload.probe
+    return new.workload.drain + STOP_MARGIN + (probe.startup + probe.interval * probe.retries if probe else 0)
 
 
 def _step(place: Place, name: str, old: Runs | None, new: Runs) -> str:
@@ -153,8 +174,9 @@ def _step(place: Place, name: str, old: Runs | None, new: Runs) -> str:
         return f"{called} starts for the first time"
     if old.target != new.target:
         return say("{} starts on {} and ends on {}: another address, another machine", name, new.target, old.target)
-    if place.before and place.after and _moved(place.before, place.after, new.target):
-        return f"{called} starts on the new machine; **on the old one nothing is removed**, and nobody looks after it"
+    if _elsewhere(place, new):
+        tells = "whether Pulumi makes it on the new one only a preview tells"
+        return f"{called}: its machine is another one; **on the old one nothing is removed**, and {tells}"
     if not _restarts(old, new):
         if old.copies != new.copies:
             return f"{called}: {_copies(old)} → {_copies(new)}; none restarts"
@@ -170,7 +192,7 @@ def _step(place: Place, name: str, old: Runs | None, new: Runs) -> str:
     ends = f"its old copy ends (running answers get {new.workload.drain} s), then the new one starts"
     if not _serves(place, name):
         return f"{called} restarts: nobody's requests wait for it"
-    return f"{called} **stands still**: {ends}; {UNKNOWN}, it may take {startup} s, and {_limit(new)} s in all"
+    return f"{called}{_with(name)} **stands still**: {ends}; {UNKNOWN}, it may take {startup} s, and {_limit(new)} s in all"
 
 
 def _copies(runs: Runs) -> str:

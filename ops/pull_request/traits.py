@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, ip_address
 
 from components.engines import External
-from components.page import Page
 from components.settings import Settings
 from components.targets.spec import Aks, Docker, Kubernetes
-from ops.pull_request.markdown import code, listed, say
+from ops.pull_request.markdown import code, listed, say, text
 
 NOWHERE, HERE, NETWORK, EVERYWHERE, INTERNET = range(5)
 """How far something can be reached from."""
@@ -50,7 +49,7 @@ def _entries(settings: Settings) -> Iterator[Trait]:
         reached = not isinstance(spec, Docker) or not ip_address(part.bind).is_loopback
         words = f"TLS {oldest} or newer" if oldest else "no encryption"
         level = {"1.3": 0, "1.2": 1, None: 3 if reached else 2}[oldest]
-        yield Trait(f"encryption of {name}", words, level, 9 if isinstance(part, Page) else 33)
+        yield Trait(f"encryption of {name}", words, level, 9 if isinstance(spec, Docker) else 33)
     if page and page.sign_up:
         yield Trait("accounts of the chat page", "whoever reaches it may ask for one", 2, 51)
     limits = gateway.limits
@@ -58,7 +57,7 @@ def _entries(settings: Settings) -> Iterator[Trait]:
         count = getattr(limits, field)
         yield Trait(f"requests of one API key {unit}", f"at most {count:,}", count, 43)
     yield Trait("largest request", f"{limits.body_kib:,} KiB", limits.body_kib)
-    yield Trait("names the gateway answers to", listed(gateway.hosts), len(gateway.hosts), 45)
+    yield Trait("names the gateway answers to", listed(gateway.hosts), 0, 45)
     if gateway.origins:
         yield Trait("web pages that may call the gateway", listed(gateway.origins), len(gateway.origins), 45)
 
@@ -137,7 +136,7 @@ def _engines(settings: Settings) -> Iterator[Trait]:
             yield Trait(f"how engine {code(name)} knows the gateway", key, not engine.key_secret, 46)
         else:
             for field, control, harm in engine.deviations:
-                yield Trait(f"{code(field)} of engine {code(name)}", code(harm), 3, control)
+                yield Trait(f"{code(field)} of engine {code(name)}", text(harm), 3, control)
 
 
 def _rest(settings: Settings) -> Iterator[Trait]:
@@ -146,7 +145,7 @@ def _rest(settings: Settings) -> Iterator[Trait]:
     allowed = settings.security.allow_registries
     yield Trait("registries images may come from", listed(allowed), len(allowed), 15)
     if unpinned := settings.unpinned():
-        yield Trait("not pinned", listed(unpinned), len(unpinned), 15)
+        yield Trait("not pinned", "; ".join(map(text, unpinned)), len(unpinned), 15)
     own = settings.monitoring
     if own is None:
         return

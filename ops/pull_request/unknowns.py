@@ -61,12 +61,12 @@ def _lines(places: list[Place], asked: list[Asked], context: Context) -> Iterato
 def _of_clusters(asked: list[Asked]) -> Iterator[str]:
     for one in asked:
         steps = one.preview.steps if one.preview else ()
-        made = [step.name for step in steps if step.type.endswith(f":{CLUSTER}") and step.op in ("create", "replace")]
+        made = [step for step in steps if step.type.endswith(f":{CLUSTER}") and step.op in ("create", "replace")]
         if made and any(step.type.startswith("kubernetes:") for step in steps):
+            what = "is not there yet" if made[0].op == "create" else "will be another one"
             yield say(
-                "cluster {} is not there yet, so it could not be asked: whether it takes the objects is known when it"
-                " is made",
-                made[0],
+                f"cluster {{}} {what}, so it could not be asked: whether it takes the objects is known when it is made",
+                made[0].name,
             )
 
 

@@ -78,7 +78,8 @@ def label(path: str) -> str:
     if path in LABELS:
         return LABELS[path]
     first, _, rest = path.partition(".")
-    return LABELS[rest] if first in ("pools",) and rest in LABELS else code(path)
+    name, _, field = rest.partition(".")
+    return f"{LABELS.get(field, code(field))} of pool {code(name)}" if first == "pools" and field else code(path)
 
 
 def shown(value: Any, path: str) -> str:
@@ -94,9 +95,11 @@ def shown(value: Any, path: str) -> str:
         return f"{value:g}"
     if any(field in PROMPTS for field in fields):
         return "(text)"
+    if fields[-1] == "host_key":
+        # It is as random as a secret, and public.
+        return code(f"{str(value)[:24]}…{str(value)[-12:]}")
     if isinstance(value, str) and (is_secret_field(fields[-1]) or looks_like_a_secret(value) or "env" in fields[:-1]):
-        # An SSH host key is as random as a secret, and public.
-        return code(f"{value[:24]}…{value[-12:]}") if fields[-1] == "host_key" else code("[secret]")
+        return code("[secret]")
     if isinstance(value, list | tuple):
         return ", ".join(shown(one, path) for one in value) or "none"
     if isinstance(value, Mapping):
