@@ -18,10 +18,10 @@ RESOURCES = {"vram": "GPU memory", "ram": "main memory", "disk": "disk"}
 
 @dataclass(frozen=True)
 class Misfit:
-    """An engine that would not fit, in one sentence with what helps."""
+    """An engine that would not fit."""
 
     hosts: tuple[str, ...]
-    sentence: str
+    engine: str
 
 
 def fit(places: list[Place]) -> Section:
@@ -73,16 +73,12 @@ def _verdict(sized: Sized | None, place: Place) -> str:
 def misfits(places: list[Place]) -> list[Misfit]:
     """The engines that would not fit after the change."""
     return [
-        Misfit(place.hosts, _of_all(place, sized))
+        Misfit(place.hosts, sized.engine)
         for place in places
         if place.after
         for sized in place.after.sized.values()
         if sized.verdict.answer == "misfit"
     ]
-
-
-def _of_all(place: Place, sized: Sized) -> str:
-    return sized.sentence.replace(sized.verdict.machine, "each host") if len(place.hosts) > 1 else sized.sentence
 
 
 def cost(places: list[Place]) -> Section:

@@ -38,7 +38,8 @@ def section(asked: list[Asked]) -> Section:
             lines += _of_step(step)
     lines = [_printable(line) for line in lines]
     fence = "`" * max(3, 1 + max((len(run) for line in lines for run in re.findall("`+", line)), default=0))
-    opened = ("<details>", f"<summary>Raw diff: {count} resources</summary>", "", f"{fence}diff")
+    counted = f"{count} resource{'s' if count != 1 else ''}"
+    opened = ("<details>", f"<summary>Raw diff: {counted}</summary>", "", f"{fence}diff")
     return Section(tuple(lines), head=opened, foot=(fence, "", "</details>"))
 
 
@@ -48,7 +49,8 @@ def _of_step(step: Step) -> Iterator[str]:
         return
     fields = step.fields or step.replace_reasons
     for path in fields[:MOST_FIELDS]:
-        forces = " (forces replacement)" if path in step.replace_reasons else ""
+        forced = any(re.match(rf"{re.escape(reason)}(?![A-Za-z0-9_-])", path) for reason in step.replace_reasons)
+        forces = " (forces replacement)" if forced else ""
         yield f"    {path}: {_shown(path, step.old_state)} -> {_shown(path, step.new_state)}{forces}"
     if len(fields) > MOST_FIELDS:
         yield f"    … and {len(fields) - MOST_FIELDS} more fields"

@@ -71,7 +71,7 @@ def build(base: Side, head: Side, asked: Sequence[Asked] = (), context: Context 
     steps = [step for one in told if one.preview for step in one.preview.changes]
     if not parts[0].lines and not steps and not any(one.loud for one in risks):
         parts = []
-    summary = _summary(found, risks, base, head, nothing=not parts, program=bool(program.lines))
+    summary = _summary(found, risks, base, head, told, context) if parts else _nothing(context)
     folded = [raw.section(told)] if steps else []
     unknown = unknowns.section(found, told, context)
     every = (_title(head.stack), refused, loud, summary, *parts[:1], program, *parts[1:], unknown, *folded)
@@ -124,16 +124,17 @@ def _program(files: Sequence[str]) -> Section:
 
 
 def _summary(
-    found: list[Place], risks: list[risk.Risk], base: Side, head: Side, *, nothing: bool, program: bool
+    found: list[Place], risks: list[risk.Risk], base: Side, head: Side, told: list[Asked], context: Context
 ) -> Section:
-    if nothing:
-        of = " in the description; the program differs" if program else ""
-        return Section((f"**Nothing changes**{of}.",))
     lost = sum(one.loud for one in risks)
-    rows = [("Data at risk", f"**{lost}**, see above" if lost else "none found")]
+    rows = [("Compared with", f"**not as it should be**: {text(note)}") for note in context.notes]
+    rows += [("Data at risk", f"**{lost}**, see above" if lost else "none found")]
     if misfits := figures.misfits(found):
-        rows.append(("Fits", f"**no**: {text(misfits[0].sentence)}"))
+        where = [f"{code(one.engine)}{f' on {listed(one.hosts, 4)}' if one.hosts else ''}" for one in misfits]
+        rows.append(("Fits", f"**no**: {', '.join(where)}"))
     rows.append(("Stands still", _still(found)))
+    if counted := _counted(told):
+        rows.append(("Resources", counted))
     if spent := figures.spent(found):
         rows.append(("Cost", spent))
     total = sum(size for place in found for _, _, size in figures.fetched(place) * max(1, len(place.hosts)))
@@ -141,6 +142,18 @@ def _summary(
     less = safety.worse(found, base, head)
     rows.append(("Security", f"**{less} less safe**" if less else "nothing found that is less safe"))
     return Section(tuple(row(*pair) for pair in rows), head=table("In short", ""))
+
+
+def _nothing(context: Context) -> Section:
+    of = " in the description; the program differs" if context.program else ""
+    return Section((f"**Nothing changes**{of}.",))
+
+
+def _counted(told: list[Asked]) -> str:
+    """What the previews would do, counted."""
+    words = {"create": "made", "update": "changed", "replace": "replaced", "delete": "deleted"}
+    steps = [step.op for one in told if one.preview for step in one.preview.changes]
+    return ", ".join(f"{steps.count(op)} {word}" for op, word in words.items() if op in steps)
 
 
 def _still(found: list[Place]) -> str:

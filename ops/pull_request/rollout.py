@@ -181,7 +181,6 @@ def _step(place: Place, name: str, old: Runs | None, new: Runs) -> str:
         if old.copies != new.copies:
             return f"{called}: {_copies(old)} → {_copies(new)}; none restarts"
         return f"{called} reads its files again; nothing stands still"
-    startup = new.workload.probe.startup if new.workload.probe else 0
     least = min(old.copies[0], new.copies[0])
     if new.on_cluster and new.surges:
         return f"{called} is replaced copy by copy, a new one before an old one goes: nothing stands still"
@@ -192,7 +191,8 @@ def _step(place: Place, name: str, old: Runs | None, new: Runs) -> str:
     ends = f"its old copy ends (running answers get {new.workload.drain} s), then the new one starts"
     if not _serves(place, name):
         return f"{called} restarts: nobody's requests wait for it"
-    return f"{called}{_with(name)} **stands still**: {ends}; {UNKNOWN}, it may take {startup} s, and {_limit(new)} s in all"
+    limits = f"{UNKNOWN}, and after {_limit(new)} s it has failed"
+    return f"{called}{_with(name)} **stands still**: {ends}; {limits}"
 
 
 def _copies(runs: Runs) -> str:

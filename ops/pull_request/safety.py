@@ -12,7 +12,6 @@ from ops.pull_request.sides import Place, Side
 from ops.pull_request.traits import Trait
 
 WORSE, BETTER, OTHER = "**less safe**", "safer", "different"
-GUARDS = frozenset({"secretsprovider"})
 
 
 def section(places: list[Place], base: Side, head: Side) -> Section:
@@ -59,12 +58,17 @@ def _of_place(place: Place) -> Iterator[tuple[str, ...]]:
 def _traits(before: Picture, after: Picture) -> Iterator[tuple[str, ...]]:
     for what in sorted({*before.traits, *after.traits}):
         old, new = before.traits.get(what), after.traits.get(what)
-        if old == new:
+        if old == new or _comes_with_its_page(what, old or new, new=old is None or new is None):
             continue
         was, becomes = _level(old), _level(new)
         group = WORSE if becomes > was else BETTER if becomes < was else OTHER
         control = _control((new or old or Trait("", "", 0)).control)
         yield group, what, old.words if old else "none", new.words if new else "none", control
+
+
+def _comes_with_its_page(what: str, trait: Trait | None, *, new: bool) -> bool:
+    """Whether it is only the encryption of a page that comes or goes, and that nobody else reaches."""
+    return new and what.startswith("encryption of") and trait is not None and trait.level <= 2
 
 
 def _level(trait: Trait | None) -> float:

@@ -58,14 +58,21 @@ class Side:
 
     def settings(self, stack: str) -> Settings:
         """The checked settings of the stack, or of one host of its fleet. Raises SettingsError."""
-        with self._own_catalogue():
-            return load(stack, self.folder, today=self.today)
+        if stack not in self._loaded:
+            with self._own_catalogue():
+                self._loaded[stack] = load(stack, self.folder, today=self.today)
+        return self._loaded[stack]
+
+    @cached_property
+    def _loaded(self) -> dict[str, Settings]:
+        return {}
 
     def picture(self, host: str | None = None) -> Picture:
         """What the description means for the stack, or for one host of its fleet. Raises SettingsError."""
         stack = f"{self.stack}.{host}" if host else self.stack
+        settings = self.settings(stack)
         with self._own_catalogue():
-            return picture(stack, load(stack, self.folder, today=self.today))
+            return picture(stack, settings)
 
     @contextmanager
     def _own_catalogue(self) -> Iterator[None]:

@@ -146,6 +146,8 @@ def _rest(settings: Settings) -> Iterator[Trait]:
     yield Trait("registries images may come from", listed(allowed), len(allowed), 15)
     if unpinned := settings.unpinned():
         yield Trait("not pinned", "; ".join(map(text, unpinned)), len(unpinned), 15)
+    if keys := [key.id for key in settings.keys_made]:
+        yield Trait("API keys that are written down", listed(keys), 0, 43)
     own = settings.monitoring
     if own is None:
         return

@@ -46,8 +46,8 @@ def _lines(places: list[Place], asked: list[Asked], context: Context) -> Iterato
         yield f"no preview {of}could be made, so no resource was looked at: {text(problem)}"
     yield from _of_clusters(asked)
     if count := unknown_fields(asked):
-        shown = code("[unknown]")
-        yield f"{count} inputs of resources are known only when they are made; the raw diff shows them as {shown}"
+        inputs = "inputs of resources are" if count > 1 else "input of a resource is"
+        yield f"{count} {inputs} known only after the deployment: {code('[unknown]')} in the raw diff"
     for severity in ("error", "warning"):
         said = [
             d.message.strip() for one in asked if one.preview for d in one.preview.diagnostics if d.severity == severity
@@ -79,7 +79,7 @@ def _of_places(places: list[Place]) -> Iterator[str]:
             if sized.verdict.answer == "unknown":
                 reasons = "; ".join(map(text, sized.verdict.reasons)) or "nobody says how much memory its machine has"
                 yield say("whether engine {} fits: ", sized.engine) + reasons
-        if unprepared := after.settings.unprepared():
+        if place.changes and (unprepared := after.settings.unprepared()):
             yield f"the content of images that each site builds for itself: {listed(unprepared)}"
 
 

@@ -93,7 +93,7 @@ def shown(value: Any, path: str) -> str:
         return str(value) if fields[-1] == "port" else f"{value:,}"
     if isinstance(value, float):
         return f"{value:g}"
-    if any(field in PROMPTS for field in fields):
+    if fields[-1] in PROMPTS:
         return "(text)"
     if fields[-1] == "host_key":
         # It is as random as a secret, and public.

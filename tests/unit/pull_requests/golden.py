@@ -38,36 +38,39 @@ def patched(below: Any, patch: Any) -> Any:
     return {key: value for key, value in merged.items() if value is not None}
 
 
+def case(name: str) -> dict[str, Any]:
+    """What a case says of itself."""
+    said: dict[str, Any] = yaml.safe_load((HERE / "cases" / name / "case.yaml").read_text())
+    return said
+
+
 def report(name: str) -> Report:
     """The report of a case."""
-    folder = HERE / "cases" / name
-    case = yaml.safe_load((folder / "case.yaml").read_text())
     with tempfile.TemporaryDirectory() as scratch:
-        return _report(case, folder, Path(scratch))
+        return _report(case(name), HERE / "cases" / name, Path(scratch))
 
 
 def written(name: str) -> str:
     """What would be commented."""
-    case = yaml.safe_load((HERE / "cases" / name / "case.yaml").read_text())
-    return report(name).comment(FULL, case.get("limit", LIMIT))
+    return report(name).comment(FULL, case(name).get("limit", LIMIT))
 
 
-def _report(case: Mapping[str, Any], folder: Path, scratch: Path) -> Report:
-    stack = case["stack"]
-    common = yaml.safe_load((HERE / "bases" / f"{case.get('common', stack)}.yaml").read_text())
-    old = patched(common, case.get("base", {}))
-    sides = {"base": old, "head": patched(old, case.get("head", {}))}
+def _report(said: Mapping[str, Any], folder: Path, scratch: Path) -> Report:
+    stack = said["stack"]
+    common = yaml.safe_load((HERE / "bases" / f"{said.get('common', stack)}.yaml").read_text())
+    old = patched(common, said.get("base", {}))
+    sides = {"base": old, "head": patched(old, said.get("head", {}))}
     for side, description in sides.items():
         (scratch / side).mkdir()
-        text = case.get(f"{side}_text") or yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
-        if side not in case.get("without", ()):
+        text = said.get(f"{side}_text") or yaml.safe_dump(description, sort_keys=False, allow_unicode=True)
+        if side not in said.get("without", ()):
             (scratch / side / f"Pulumi.{stack}.yaml").write_text(text)
-    catalogue = _catalogue(case.get("catalogue", {}), scratch)
+    catalogue = _catalogue(said.get("catalogue", {}), scratch)
     base, why = readable(Side(stack, scratch / "base", date.min, catalogue))
     if base is None:
         (scratch / "none").mkdir()
     head = Side(stack, scratch / "head", TODAY)
-    context = Context(case.get("static", ""), case.get("program", ()), [why] if why else [])
+    context = Context(said.get("static", ""), said.get("program", ()), [why] if why else [])
     return build(base or Side(stack, scratch / "none", date.min), head, _asked(folder, head), context)
 
 
