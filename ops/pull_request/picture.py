@@ -19,7 +19,7 @@ from components.targets.kubernetes.controllers import controller
 from components.targets.kubernetes.described import site_of as site_of_cluster
 from components.targets.kubernetes.names import Names as ClusterNames
 from components.targets.placement import Naming
-from components.targets.spec import Aks, Docker, Kubernetes
+from components.targets.spec import Aks, Docker, Kubernetes, TargetSpec
 from components.workload import Workload
 from ops.pull_request.traits import Trait, traits
 
@@ -126,7 +126,7 @@ def _runs(one: plan.Planned, naming: Naming) -> Runs:
 
 
 def _weights(settings: Settings) -> dict[tuple[str, str], Weights]:
-    """What is fetched, by target and volume. What is converted from something else is fetched in that form."""
+    """What is fetched, by target and where it lies there; of what is converted, the form it is made from."""
     found = {}
     images = {role: settings.images.get(role, SOME_IMAGE) for role in settings.roles()}
     known = settings.model_copy(update={"images": images})
@@ -137,10 +137,14 @@ def _weights(settings: Settings) -> dict[tuple[str, str], Weights]:
             key = origin
         for volume in known.workload_of(name).filled_volumes:
             if any(job.egress for job in volume.fill):
-                found[engine.target, volume.name] = Weights(model.name, form, model.weights[key].size_bytes)
+                lies = f"{_storage(settings.targets[engine.target])}{volume.name}"
+                found[engine.target, lies] = Weights(model.name, form, model.weights[key].size_bytes)
     return found
 
 
-def is_cloud(settings: Settings) -> bool:
-    """Whether the stack makes a cluster of its own."""
-    return any(isinstance(spec, Aks) for spec in settings.targets.values())
+def _storage(spec: TargetSpec) -> str:
+    """What a volume of weights cannot follow: another namespace or kind of storage has volumes of its own."""
+    if isinstance(spec, Docker):
+        return ""
+    kind = spec.storage if isinstance(spec, Aks) else f"{spec.storage_access}/{spec.storage_class}"
+    return f"{spec.namespace}/{kind}/"

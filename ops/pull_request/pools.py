@@ -13,6 +13,7 @@ FIXED = {"vm_size": "VM size", "spot": "spot", "zones": "zones", "os_disk_gib": 
 """What Azure changes of no pool that is there, and so makes it anew (components/targets/aks/pools.py)."""
 
 REPLACED = "all of cluster {}"
+POOL = "what runs on pool {}"
 
 CLUSTER = ("location", "network", "namespace")
 """What makes another cluster, or another place on it."""
@@ -38,6 +39,13 @@ def pools(place: Place) -> Iterator[tuple[str, str]]:
         yield from _of_cluster(name, old, new)
 
 
+def remade(place: Place, target: str, gpus: int) -> bool:
+    """Whether what needs so many GPUs on a target loses the nodes of its pool."""
+    spec = place.after.settings.targets.get(target) if place.after else None
+    pool = spec.pool_for(gpus) if isinstance(spec, Aks) else None
+    return pool is not None and any(what == say(POOL, pool) for _, what in pools(place))
+
+
 def _of_cluster(name: str, old: Aks, new: Aks) -> Iterator[tuple[str, str]]:
     if old.kubernetes_version != new.kubernetes_version:
         words = "cluster {}: Kubernetes {} → {}, control plane first, then node by node"
@@ -55,6 +63,6 @@ def _of_cluster(name: str, old: Aks, new: Aks) -> Iterator[tuple[str, str]]:
                 yield say(words, pool), ""
                 continue
             words = f"pool {{}} is made anew ({why}): its nodes go first, then others come, and what runs on it waits"
-            yield say(words, pool), say("what runs on pool {}", pool)
+            yield say(words, pool), say(POOL, pool)
         elif (was.min_nodes, was.max_nodes) != (is_.min_nodes, is_.max_nodes):
             yield say("pool {} keeps its nodes; how many there may be changes", pool), ""

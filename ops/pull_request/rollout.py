@@ -14,7 +14,7 @@ from ops.fleet.choose import waves
 from ops.pull_request.figures import fetched
 from ops.pull_request.markdown import Section, code, listed, say
 from ops.pull_request.picture import Picture, Runs
-from ops.pull_request.pools import REPLACED, pools
+from ops.pull_request.pools import REPLACED, pools, remade
 from ops.pull_request.sides import Place, Side
 
 MOST_HOSTS = 20
@@ -40,7 +40,7 @@ def outages(places: list[Place]) -> list[Outage]:
         for name, old, new in () if _anew(place) else _changed(place):
             if _serves(place, name) and old and _elsewhere(place, new):
                 found.append(Outage(_called(place, name), place.hosts, None))
-            elif _serves(place, name) and _stops(old, new):
+            elif _serves(place, name) and _stops(old, new) and not remade(place, new.target, new.workload.gpus):
                 found.append(Outage(_called(place, name) + _with(name), place.hosts, _limit(new)))
     return found
 
@@ -87,7 +87,8 @@ def _steps(place: Place) -> Iterator[str]:
         yield f"everything on it starts anew: {listed(after.planned or after.settings.engines, 20)}"
         return
     if new := fetched(place):
-        meanwhile = "; what runs serves on meanwhile" if before else ""
+        stops = any(what for _, what in pools(place))
+        meanwhile = "; what runs serves on meanwhile" if before and not stops else ""
         models = listed(dict.fromkeys(model for model, _, _ in new))
         yield f"weights of {models} are fetched ({sum(size for _, _, size in new) / 1e9:.2f} GB){meanwhile}"
     if after.planned is None or (before and before.planned is None):
@@ -177,6 +178,8 @@ def _step(place: Place, name: str, old: Runs | None, new: Runs) -> str:
     if _elsewhere(place, new):
         tells = "whether Pulumi makes it on the new one only a preview tells"
         return f"{called}: its machine is another one; **on the old one nothing is removed**, and {tells}"
+    if remade(place, new.target, new.workload.gpus):
+        return f"{called} ends with the nodes of its pool, and starts on the new ones; {UNKNOWN}"
     if not _restarts(old, new):
         if old.copies != new.copies:
             return f"{called}: {_copies(old)} → {_copies(new)}; none restarts"

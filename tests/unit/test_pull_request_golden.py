@@ -51,6 +51,13 @@ def test_the_golden_report_is_what_comes_out(name: str) -> None:
     assert found == expected(name), "python -m tests.unit.pull_requests.golden, and review what changed"
 
 
+def test_the_documentation_shows_todays_example() -> None:
+    text = golden.PAGE.read_text()
+    assert golden.shown(text) == text, "python -m tests.unit.pull_requests.golden, and review what changed"
+    with pytest.raises(ValueError, match="no place"):
+        golden.shown("nothing")
+
+
 def test_there_are_the_cases_that_a_reviewer_meets() -> None:
     assert len(CASES) >= 40
     assert {case(name)["stack"] for name in CASES} == {

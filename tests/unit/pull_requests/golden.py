@@ -7,6 +7,7 @@ for a fleet in one file for each host.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
@@ -28,6 +29,9 @@ HERE = Path(__file__).parent
 CASES = sorted(folder.name for folder in (HERE / "cases").iterdir())
 TODAY = date(2026, 11, 27)
 FULL = "report.full.md"
+PAGE = HERE.parents[2] / "docs" / "pull-requests.md"
+EXAMPLE = "several-at-once"
+BEGIN, END = "<!-- example -->", "<!-- end of the example -->"
 
 
 def patched(below: Any, patch: Any) -> Any:
@@ -92,11 +96,22 @@ def _catalogue(patches: Mapping[str, Any], scratch: Path) -> Path:
     return scratch / "catalog"
 
 
+def shown(page: str) -> str:
+    """The page of the documentation with today's example in it, its headings two levels further down."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    if not after:
+        raise ValueError(f"{PAGE.name} has no place for the example")
+    lines = (HERE / "cases" / EXAMPLE / "expected.md").read_text().split("\n", 1)[1]
+    return f"{before}{BEGIN}\n{re.sub('^##', '####', lines, flags=re.MULTILINE)}{END}{after}"
+
+
 def main(names: list[str]) -> None:
-    """Write the reports of these cases, of all without names."""
+    """Write the reports of these cases, of all without names, and the example of the documentation."""
     for name in names or CASES:
         (HERE / "cases" / name / "expected.md").write_text(written(name))
         print(name)
+    PAGE.write_text(shown(PAGE.read_text()))
 
 
 if __name__ == "__main__":
