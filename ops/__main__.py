@@ -244,7 +244,9 @@ def report(
 @app.command("report-pr")
 def report_pr(
     stack: StackOrFleet = "dev",
-    base: Annotated[str, typer.Option(help="the git commit, tag or branch that is changed")] = "origin/main",
+    base: Annotated[
+        str, typer.Option(envvar="BASE", help="the git commit, tag or branch that is changed")
+    ] = "origin/main",
     file: Annotated[Path | None, typer.Option(help="where to, beside the uncut text; printed without it")] = None,
     preview: Annotated[Path | None, typer.Option(help="what `pulumi preview --json` said; a fleet's folder")] = None,
     static: Annotated[bool, typer.Option(help="ask no stack: only what the descriptions say")] = False,

@@ -55,7 +55,12 @@ def write_base(project: Path, base: Base, stack_file: str, folder: Path) -> Path
 
 
 def write_head(project: Path, stack_file: str, folder: Path) -> None:
-    """Put the stack's file of the checkout into `folder`, where nothing else of this machine is."""
+    """Put the stack's file of the checkout into `folder`, where nothing else of this machine is.
+
+    Raises UserError for a link: what it leads to could be anything of this machine, and a report is read by many.
+    """
+    if (project / stack_file).is_symlink():
+        raise UserError(f"{stack_file} is a link", harm="nothing was read", fix="put the description itself there")
     if (project / stack_file).is_file():
         shutil.copyfile(project / stack_file, folder / stack_file)
 

@@ -146,6 +146,14 @@ def test_a_risk_ends_with_one_where_that_is_asked_for(project: Path, tmp_path: P
     assert run(wanted("prod", fail_on_risk=asked, file=tmp_path / "r.md"), project, TODAY) == code
 
 
+def test_a_description_that_is_a_link_is_not_read(project: Path, tmp_path: Path) -> None:
+    (tmp_path / "private").write_text("config: {slm:x: CANARY}")
+    (project / "Pulumi.dev.yaml").unlink()
+    (project / "Pulumi.dev.yaml").symlink_to(tmp_path / "private")
+    with pytest.raises(UserError, match="is a link"):
+        make(wanted(), project, TODAY)
+
+
 def test_other_files_of_the_program_are_named(project: Path) -> None:
     (project / "components/plan.py").write_text("# new")
     (project / "docs").mkdir()
@@ -248,3 +256,27 @@ def test_the_static_report_imports_no_pulumi(project: Path) -> None:
     done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "Nothing changes" in done.stdout
+
+
+def test_the_name_of_a_branch_reaches_no_shell() -> None:
+    """Names of branches may hold quotes and semicolons, and others choose them."""
+    root = Path(__file__).resolve().parents[2]
+    command = ["make", "-n", "report-pr", "STATIC=1", 'BASE=x"; INJECTED; "']
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0
+    assert "report-pr --stack" in done.stdout
+    assert "INJECTED" not in done.stdout
+
+
+def test_the_base_is_taken_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    from typer.testing import CliRunner
+
+    from ops.__main__ import app
+    from ops.pull_request import command
+
+    asked: list[Wanted] = []
+    monkeypatch.setattr(command, "run", lambda wanted: asked.append(wanted) or 0)
+    for base in ("upstream/main", ""):
+        monkeypatch.setenv("BASE", base)
+        assert CliRunner().invoke(app, ["report-pr", "--static"]).exit_code == 0
+    assert [one.base for one in asked] == ["upstream/main", "origin/main"]
