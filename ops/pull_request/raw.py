@@ -47,13 +47,19 @@ def _of_step(step: Step) -> Iterator[str]:
     yield f"{SIGNS.get(step.op, '*')} {step.op} {step.type} {step.name}"
     if step.op not in ("update", "replace"):
         return
-    fields = step.fields or step.replace_reasons
+    fields = step.fields or step.replace_reasons or _differ(step.old_state, step.new_state)
     for path in fields[:MOST_FIELDS]:
         forced = any(re.match(rf"{re.escape(reason)}(?![A-Za-z0-9_-])", path) for reason in step.replace_reasons)
         forces = " (forces replacement)" if forced else ""
         yield f"    {path}: {_shown(path, step.old_state)} -> {_shown(path, step.new_state)}{forces}"
     if len(fields) > MOST_FIELDS:
         yield f"    … and {len(fields) - MOST_FIELDS} more fields"
+
+
+def _differ(old: State | None, new: State | None) -> tuple[str, ...]:
+    """Inputs that differ, where the provider does not tell."""
+    before, after = (plain(state.inputs) if state else {} for state in (old, new))
+    return tuple(sorted(key for key in {*before, *after} if before.get(key) != after.get(key)))
 
 
 def _shown(path: str, state: State | None) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from components.settings import SettingsError
 from ops.pull_request import changes, figures, raw, risk, rollout, safety, unknowns
+from ops.pull_request.besides import besides
 from ops.pull_request.markdown import Section, code, comment, listed, row, table, text
 from ops.pull_request.previews import Asked
 from ops.pull_request.sides import Place, Side, places
@@ -56,11 +57,12 @@ def build(base: Side, head: Side, asked: Sequence[Asked] = (), context: Context 
     found = places(base, head)
     risks = risk.risks(found, told)
     loud, quiet = risk.section(risks)
+    more = besides(found, told, rollout.expected(found))
     parts = [
         changes.section(found, base, head),
         figures.fit(found),
         figures.cost(found),
-        rollout.section(found, base, head),
+        rollout.section(found, base, head, more),
         figures.downloads(found),
         safety.section(found, base, head),
         quiet,
@@ -71,7 +73,7 @@ def build(base: Side, head: Side, asked: Sequence[Asked] = (), context: Context 
     steps = [step for one in told if one.preview for step in one.preview.changes]
     if not parts[0].lines and not steps and not any(one.loud for one in risks):
         parts = []
-    summary = _summary(found, risks, base, head, told, context) if parts else _nothing(context)
+    summary = _summary(found, risks, base, head, told, context, more) if parts else _nothing(context)
     folded = [raw.section(told)] if steps else []
     unknown = unknowns.section(found, told, context)
     every = (_title(head.stack), refused, loud, summary, *parts[:1], program, *parts[1:], unknown, *folded)
@@ -124,7 +126,7 @@ def _program(files: Sequence[str]) -> Section:
 
 
 def _summary(
-    found: list[Place], risks: list[risk.Risk], base: Side, head: Side, told: list[Asked], context: Context
+    found: list[Place], risks: list[risk.Risk], base: Side, head: Side, told: list[Asked], context: Context, more: str
 ) -> Section:
     lost = sum(one.loud for one in risks)
     rows = [("Compared with", f"**not as it should be**: {text(note)}") for note in context.notes]
@@ -132,7 +134,7 @@ def _summary(
     if misfits := figures.misfits(found):
         where = [f"{code(one.engine)}{f' on {listed(one.hosts, 4)}' if one.hosts else ''}" for one in misfits]
         rows.append(("Fits", f"**no**: {', '.join(where)}"))
-    rows.append(("Stands still", _still(found)))
+    rows.append(("Stands still", _still(found) + (f"; {more}" if more else "")))
     if counted := _counted(told):
         rows.append(("Resources", counted))
     if spent := figures.spent(found):

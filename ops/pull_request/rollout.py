@@ -45,8 +45,18 @@ def outages(places: list[Place]) -> list[Outage]:
     return found
 
 
-def section(places: list[Place], base: Side, head: Side) -> Section:
-    """The plan as a numbered list for each place, the waves of a fleet before it."""
+def expected(places: list[Place]) -> set[str]:
+    """Workloads that change by the descriptions, or come and go."""
+    found = {name for place in places for name, _, _ in _changed(place)}
+    for place in places:
+        sides = [set(side.planned or ()) if side else set() for side in (place.before, place.after)]
+        found |= sides[0] ^ sides[1]
+        found |= sides[1] if _anew(place) else set()
+    return found
+
+
+def section(places: list[Place], base: Side, head: Side, besides: str = "") -> Section:
+    """The plan as a list for each place, the waves of a fleet before it; `besides` is what only previews say."""
     lines: list[str] = []
     if head.fleet:
         lines += _waves(places, head.fleet, base.fleet)
@@ -57,7 +67,9 @@ def section(places: list[Place], base: Side, head: Side) -> Section:
         if place.hosts and steps:
             lines += ["", f"On {listed(place.hosts)}:", ""]
         lines += [f"{number}. {step}" for number, step in enumerate(steps, 1)]
-    return Section(tuple(lines or ["Nothing restarts."]), head=("### Rollout", ""))
+    lines = lines or ["By the descriptions nothing restarts." if besides else "Nothing restarts."]
+    lines += ["", besides[:1].upper() + besides[1:] + "."] if besides else []
+    return Section(tuple(lines), head=("### Rollout", ""))
 
 
 def _waves(places: list[Place], fleet: Fleet, before: Fleet | None) -> Iterator[str]:

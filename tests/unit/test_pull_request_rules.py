@@ -13,6 +13,7 @@ import yaml
 from components.catalog.place import DIRECTORY
 from ops.previewed import MARK, SECRET, Preview
 from ops.pull_request import raw, risk, rollout, safety
+from ops.pull_request.besides import besides
 from ops.pull_request.previews import Asked
 from ops.pull_request.sides import Side, places, readable
 from ops.pull_request.words import changed, shown
@@ -262,3 +263,34 @@ def test_a_base_with_an_expired_exception_is_still_a_base(tmp_path: Path) -> Non
     before, _ = sides(tmp_path, "dev", {"slm:security": {"exceptions": [gone]}}, {})
     assert readable(Side("dev", before.folder, date.min))[1] == ""
     assert "expired" in readable(before)[1]
+
+
+CONTAINER = "docker:index/container:Container"
+
+
+@pytest.mark.parametrize(
+    ("kind", "op", "name", "said"),
+    [
+        (CONTAINER, "replace", "gateway-container", True),
+        (CONTAINER, "delete", "gateway-container", True),
+        (CONTAINER, "create", "gateway-container", False),
+        (CONTAINER, "replace", "chat-container", False),  # the description says so
+        (CONTAINER, "replace", "gateway-files", False),
+        ("docker:index/network:Network", "replace", "gateway-container", False),
+        ("kubernetes:apps/v1:Deployment", "update", "gateway-deployment", True),
+        ("azure-native:containerservice:AgentPool", "replace", "cloud-pool-gpu-nodes", True),
+    ],
+)
+def test_what_only_the_preview_changes_is_said_besides(
+    tmp_path: Path, kind: str, op: str, name: str, said: bool
+) -> None:
+    before, after = sides(tmp_path, "dev", {}, {"slm:engines": {"chat": {"kv_cache_type": "q8_0"}}})
+    found = places(before, after)
+    assert rollout.expected(found) == {"chat"}
+    assert (name in besides(found, asked(step(kind, op, name)), rollout.expected(found))) == said
+
+
+def test_inputs_that_differ_are_named_where_the_provider_names_none() -> None:
+    old, new = ({"inputs": {"size": n, "token": {MARK: SECRET, "ciphertext": str(n)}, "same": 1}} for n in (1, 2))
+    section = raw.section(asked(step("x:y:Z", "update", oldState=old, newState=new)))
+    assert section.lines[1:] == ("    size: 1 -> 2",)
