@@ -10,10 +10,11 @@ TEST_ALONE := python -m pytest -m alone tests/docker
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # A fleet's hosts get the images that are built here from this machine's engine.
 FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK))).yaml && echo --engine --fleet)
-# What a caller may give as HOSTS, PRICE_PER_HOUR or ALLOW_UNKNOWN reaches the commands through the environment.
-export HOSTS PRICE_PER_HOUR ALLOW_UNKNOWN
+# What a caller may give as HOSTS, BASE, PRICE_PER_HOUR or ALLOW_UNKNOWN reaches the commands through the environment, and
+# no shell.
+export HOSTS BASE PRICE_PER_HOUR ALLOW_UNKNOWN
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check policies readiness outdated release-check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format bench-edge
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check policies readiness outdated release-check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format bench-edge report-pr
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -47,6 +48,9 @@ status: ## how the running stack, or each host of a fleet, is (WATCH=1: live); e
 
 report: ## one HTML page about the last day, with plots (HOURS=24, FILE=path)
 	@$(SET_UP) -- $(OPS) report --stack $(STACK) $(if $(HOURS),--hours $(HOURS)) $(if $(FILE),--file $(FILE))
+
+report-pr: ## what this checkout changes over BASE=git ref, as one Markdown comment (FILE=path, PREVIEW=json, STATIC=1, FAIL_ON_RISK=1)
+	@$(SET_UP) $(if $(STATIC),,--tools) -- $(OPS) report-pr --stack $(STACK) $(if $(FILE),--file "$(FILE)") $(if $(PREVIEW),--preview "$(PREVIEW)") $(if $(STATIC),--static) $(if $(FAIL_ON_RISK),--fail-on-risk)
 
 alert-test: ## send one alert to the stack's receivers (SEVERITY=critical) and wait until they have taken it
 	@$(SET_UP) -- $(OPS) alert-test --stack $(STACK) $(if $(SEVERITY),--severity $(SEVERITY))

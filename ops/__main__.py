@@ -284,6 +284,23 @@ def report(
     run(stack, hours, file, console)
 
 
+@app.command("report-pr")
+def report_pr(
+    stack: StackOrFleet = "dev",
+    base: Annotated[
+        str, typer.Option(envvar="BASE", help="the git commit, tag or branch that is changed")
+    ] = "origin/main",
+    file: Annotated[Path | None, typer.Option(help="where to, beside the uncut text; printed without it")] = None,
+    preview: Annotated[Path | None, typer.Option(help="what `pulumi preview --json` said; a fleet's folder")] = None,
+    static: Annotated[bool, typer.Option(help="ask no stack: only what the descriptions say")] = False,
+    fail_on_risk: Annotated[bool, typer.Option(help="exit code 1 where data is at risk or it must not run")] = False,
+) -> None:
+    """Write what this checkout changes, as one Markdown comment for a pull request."""
+    from ops.pull_request.command import Wanted, run
+
+    raise typer.Exit(run(Wanted(stack, base, file, preview, static, fail_on_risk)))
+
+
 @app.command("alert-test")
 def alert_test(
     stack: Stack = "dev",

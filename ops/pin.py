@@ -18,7 +18,8 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from components.catalog import DIRECTORY, PINS, Catalog, read
+from components.catalog import PINS, Catalog, read
+from components.catalog.place import DIRECTORY
 from components.models import Model, Weights
 from ops.errors import UserError
 from ops.machine import PROJECT

@@ -15,10 +15,10 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from components.catalog.place import DIRECTORY, directory
 from components.models import Model, ModelName, Sha256
 from components.workload import AbsolutePath, Image, Name, Value
 
-DIRECTORY = Path(__file__).parent
 PINS = DIRECTORY / "pins.toml"
 
 Version = Annotated[str, StringConstraints(pattern=r"^[0-9]+(\.[0-9]+){0,3}$")]
@@ -115,10 +115,10 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def rows(directory: Path = DIRECTORY) -> dict[str, dict[str, Any]]:
+def rows(folder: Path = DIRECTORY) -> dict[str, dict[str, Any]]:
     """The tables `models` and `images` as plain data, pins laid over them, before validation."""
-    written = {name: _table(directory / f"{name}.toml") for name in ("models", "images")}
-    pins = _table(directory / PINS.name) if (directory / PINS.name).exists() else {}
+    written = {name: _table(folder / f"{name}.toml") for name in ("models", "images")}
+    pins = _table(folder / PINS.name) if (folder / PINS.name).exists() else {}
     for kind, pinned in pins.items():
         if unknown := set(pinned) - set(written.get(kind, {})):
             raise ValueError(f"pins.toml: {kind}.{min(unknown)} pins what is not in the catalogue: run make pin again")
@@ -128,15 +128,17 @@ def rows(directory: Path = DIRECTORY) -> dict[str, dict[str, Any]]:
     return merged
 
 
-def read(directory: Path = DIRECTORY) -> Catalog:
+def read(folder: Path = DIRECTORY) -> Catalog:
     """Read a catalogue. Raises ValueError (pydantic's ValidationError included) naming the row that is wrong."""
-    return Catalog.model_validate(rows(directory))
+    return Catalog.model_validate(rows(folder))
 
 
-@cache
 def catalog() -> Catalog:
-    """The catalogue of this version, read once."""
-    return read()
+    """The catalogue of this version, or of the one that place.catalogue_in names; each read once."""
+    return _read_once(directory())
+
+
+_read_once = cache(read)
 
 
 def _table(path: Path) -> dict[str, Any]:

@@ -10,10 +10,9 @@ from typing import Any
 
 from pydantic import Field
 
+from components.catalog.place import directory
 from components.models import Sha256
 from components.workload import Image, Value
-
-DIRECTORY = Path(__file__).parent
 
 _ID = r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"
 
@@ -68,20 +67,24 @@ class Azure(Value):
         return next((row for row in self.retired if re.fullmatch(row.pattern, vm_size)), None)
 
 
-@cache
 def azure() -> Azure:
     """What is known, read once. Raises ValueError naming the row that is wrong."""
-    regions = _table("regions")
+    return _read(directory())
+
+
+@cache
+def _read(folder: Path) -> Azure:
+    regions = _table(folder, "regions")
     return Azure.model_validate(
         {
-            "roles": _table("azure_roles"),
-            "retired": _table("vm_sizes_retired")["retired"],
-            "node_agents": _table("node_agents"),
+            "roles": _table(folder, "azure_roles"),
+            "retired": _table(folder, "vm_sizes_retired")["retired"],
+            "node_agents": _table(folder, "node_agents"),
             "zones": regions["zones"],
             "no_zones": regions["no_zones"],
         }
     )
 
 
-def _table(name: str) -> dict[str, Any]:
-    return tomllib.loads((DIRECTORY / f"{name}.toml").read_text(encoding="utf-8"))
+def _table(folder: Path, name: str) -> dict[str, Any]:
+    return tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))

@@ -9,10 +9,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from components.catalog.place import directory
 from components.catalog.prices import LIST_REGION, prices
 from components.workload import Value
-
-DIRECTORY = Path(__file__).parent
 
 GpuName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
 """The name a stack file gives a GPU: a row of gpus.toml."""
@@ -113,10 +112,14 @@ class Hardware(Value):
         return self
 
 
-@cache
 def hardware() -> Hardware:
     """The hardware of this version, read once. Raises ValueError naming the row that is wrong."""
-    tables = {name: tomllib.loads((DIRECTORY / f"{name}.toml").read_text()) for name in ("gpus", "vm_sizes")}
+    return _read(directory())
+
+
+@cache
+def _read(folder: Path) -> Hardware:
+    tables = {name: tomllib.loads((folder / f"{name}.toml").read_text()) for name in ("gpus", "vm_sizes")}
     listed = {
         name: {**row, "usd_per_hour": prices().vm.get(name, {}).get(LIST_REGION)}
         for name, row in tables["vm_sizes"].items()

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from components.catalog.place import directory
 from components.workload import Value
 
 LIST_REGION = "eastus"
@@ -27,7 +28,11 @@ class Prices(Value):
     vm: dict[str, dict[str, Annotated[float, Field(gt=0)]]]
 
 
-@cache
 def prices() -> Prices:
-    """The prices of this version. Raises ValueError naming the row that is wrong."""
-    return Prices.model_validate(tomllib.loads((Path(__file__).parent / "prices.toml").read_text()))
+    """The prices of this version, read once. Raises ValueError naming the row that is wrong."""
+    return _read(directory())
+
+
+@cache
+def _read(folder: Path) -> Prices:
+    return Prices.model_validate(tomllib.loads((folder / "prices.toml").read_text()))

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from components.catalog import catalog, merge, rows
+from components.catalog.place import directory
 from components.settings import fleet_pages
 from components.settings.bundled import with_bundle
 from components.settings.fleet import Fleet, applied
@@ -170,8 +171,8 @@ def _schema() -> dict[str, Any]:
 
 
 @cache
-def _known_models() -> dict[str, Any]:
-    return rows()["models"]
+def _known_models(folder: Path) -> dict[str, Any]:
+    return rows(folder)["models"]
 
 
 def _section(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,7 +197,7 @@ def _resolved(merged: dict[str, Any], file: str) -> dict[str, Any]:
     models = resolved.get("models", {})
     if isinstance(models, Mapping):
         named = {name: {"name": name, **own} if isinstance(own, Mapping) else own for name, own in models.items()}
-        resolved["models"] = merge(_known_models(), named)
+        resolved["models"] = merge(_known_models(directory()), named)
     images = resolved.get("images", {})
     if isinstance(images, Mapping):
         resolved["images"] = {**_pinned_images(), **images}
