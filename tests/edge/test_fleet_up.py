@@ -101,7 +101,7 @@ def test_the_same_command_goes_on_with_the_host_that_is_back_and_leaves_the_othe
     assert reaches(fleet[DOWN], fleet["berlin-1"].address, PORT)
     assert not reaches(fleet[DOWN], fleet["berlin-1"].address, 11434)
     shown = project.ops("status").must_succeed().output
-    assert shown.count("2 of 2 healthy") == 3
+    assert shown.count("3 of 3 healthy") == 3
     assert shown.count("as described") == 3
     assert project.ops("drift", timeout=300).must_succeed().output.count("as described") == 3
 
@@ -150,7 +150,7 @@ def test_an_upgrade_whose_canary_fails_is_rolled_back_and_reaches_nobody_else(pr
     }
     assert all(serves(of_host(project, host), host) for host in fleet)
     shown = project.ops("status").output
-    assert shown.count("2 of 2 healthy") == 3, shown
+    assert shown.count("3 of 3 healthy") == 3, shown
     assert shown.count("behind") == 3, shown
     project.file.write_text(described)
 
