@@ -71,7 +71,7 @@ def test_the_first_deployment_reaches_two_hosts_and_names_the_one_that_is_down(
     assert "left out: oslo-1" in said.output
     assert "wave 1 of 2: berlin-1" in said.output
     for name in ("berlin-1", "berlin-2"):
-        assert set(running(fleet[name])) == {"chat", "gateway"}, said.output
+        assert set(running(fleet[name])) == {"chat", "gateway", "watchdog"}, said.output
         assert serves(of_host(project, fleet[name]), fleet[name])
     # The second host of the site began with what its neighbour gave, and went on from there when that one was killed.
     assert "berlin-2: gets its weights from berlin-1" in said.output
