@@ -76,7 +76,7 @@ def measure(
 
 @contextmanager
 def workplace() -> Iterator[Path]:
-    """A folder that is gone afterwards. A path with a name made by chance would be taken for a secret in a stack file."""
+    """A folder that is gone afterwards. Its name is no chance: a stack file's path with one is taken for a secret."""
     folder = cache_directory() / "bench-edge"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True, mode=0o700)
