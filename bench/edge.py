@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -30,6 +31,7 @@ from ops.fleet.registry_steps import Offer
 from ops.machine import PROJECT, Machine
 from rehearsal.hosts import Fleet, Host
 from tests.edge.fleet_stack import declare, of_host
+from tools.places import cache_directory
 from tools.progress import Display
 
 if TYPE_CHECKING:
@@ -52,7 +54,7 @@ def measure(
         alone(),
         Display(console) as display,
         without_upgrades(),
-        tempfile.TemporaryDirectory(prefix="slm-bench-edge-") as folder,
+        workplace() as folder,
     ):
         with display.step("simulated", "a hundred hosts under mocks"):
             rows = simulated()
@@ -60,7 +62,7 @@ def measure(
             display.step("hosts", "three, each with an SSH server and a Docker engine of its own"),
             Fleet(HOSTS) as fleet,
         ):
-            project = declare(Path(folder), fleet, STACK)
+            project = declare(folder, fleet, STACK)
             with display.step("first deployment", "to all three; not measured"):
                 _require(project, "up")
             with display.step("previews", "without changes"):
@@ -70,6 +72,18 @@ def measure(
     console.print(shown(rows))
     write(RESULTS / "edge.json", rows, machine())
     console.print(f"every sample: {(RESULTS / 'edge.json').relative_to(PROJECT)}", markup=False)
+
+
+@contextmanager
+def workplace() -> Iterator[Path]:
+    """A folder that is gone afterwards. Its name is no chance: a stack file's path with one is taken for a secret."""
+    folder = cache_directory() / "bench-edge"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def previews(project: Project, runs: int) -> list[Row]:
