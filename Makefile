@@ -10,10 +10,12 @@ TEST_ALONE := python -m pytest -m alone tests/docker
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # A fleet's hosts get the images that are built here from this machine's engine.
 FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK))).yaml && echo --engine --fleet)
-# What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
-export HOSTS PRICE_PER_HOUR
+# A review stack runs on this machine's own Docker engine unless its base names a cluster.
+REVIEW_ENGINE := $(shell grep -qs 'kind: kubernetes' Pulumi.$(or $(BASE),dev).yaml || echo --engine)
+# What a caller may give as one of these reaches the commands through the environment, and no shell reads it.
+export HOSTS PRICE_PER_HOUR OWNER OPEN KEEP FORGET
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down review review-down sweep status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +37,15 @@ smoke: ## ask every model of the running stack, run its code, call its tools; ch
 
 down: ## remove everything but the weights (PURGE=1: everything)
 	@$(SET_UP) --tools -- $(OPS) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(FORCE),--force)
+
+review: ## bring up and smoke-test the review stack of a pull request (PR=12 OWNER=name HOURS=48 BASE=dev FILE=path)
+	@$(SET_UP) --tools $(REVIEW_ENGINE) -- $(OPS) review --pr "$(PR)" $(if $(HOURS),--hours $(HOURS)) $(if $(BASE),--base $(BASE)) $(if $(FILE),--file "$(FILE)")
+
+review-down: ## remove the review stack of a pull request, with its state (PR=12 FILE=path)
+	@$(SET_UP) --tools -- $(OPS) review-down --pr "$(PR)" $(if $(FILE),--file "$(FILE)")
+
+sweep: ## which review stacks are over (OPEN=12,15 or a file, KEEP=pr-7); APPLY=1 removes them (FORGET=pr-9: its host is gone)
+	@$(SET_UP) --tools -- $(OPS) sweep $(if $(APPLY),--apply) $(if $(FILE),--file "$(FILE)")
 
 drift: ## what differs from the description where STACK runs, changes by hand included
 	@$(SET_UP) --tools -- $(OPS) drift --stack $(STACK)

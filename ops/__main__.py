@@ -37,9 +37,12 @@ def _fleet(stack: str) -> FleetCommand | None:
     from ops.fleet.command import FleetCommand, fleet_of
 
     fleet = fleet_of(stack)
-    # Its tables are for one screen, or for a log.
-    wide = console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=160)
-    return FleetCommand(stack, fleet, wide) if fleet else None
+    return FleetCommand(stack, fleet, _wide()) if fleet else None
+
+
+def _wide() -> Console:
+    """Where tables are printed: on one screen, or in a log."""
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=160)
 
 
 @app.command()
@@ -86,6 +89,52 @@ def down(
         fleet.down(purge=purge, force=force)
     else:
         run(stack, purge, console, force=force)
+
+
+@app.command()
+def review(
+    pr: Annotated[int, typer.Option(min=1, help="number of the pull request")],
+    owner: Annotated[str, typer.Option(envvar="OWNER", help="account of whom it belongs to")] = "",
+    hours: Annotated[int | None, typer.Option(help="how long it lives; review.yaml says how long without it")] = None,
+    base: Annotated[str, typer.Option(help="stack whose description it is made from; that of review.yaml")] = "",
+    file: Annotated[
+        Path | None, typer.Option(help="write what the pull request is told here, and .json beside")
+    ] = None,
+) -> None:
+    """Bring up the review stack of a pull request and smoke-test it."""
+    from components.settings.review import stack_of
+    from ops.machine import Machine
+    from ops.review.command import run
+
+    run(pr, owner, hours, base, file, Machine(stack_of(pr)), console)
+
+
+@app.command("review-down")
+def review_down(
+    pr: Annotated[int, typer.Option(min=1, help="number of the pull request")],
+    file: Annotated[Path | None, typer.Option(help="write what the pull request is told here")] = None,
+) -> None:
+    """Remove the review stack of a pull request, with its state; exit code 1 when somebody must do the rest."""
+    from ops.machine import PROJECT
+    from ops.review.command import down
+
+    raise typer.Exit(down(pr, file, PROJECT, console))
+
+
+@app.command()
+def sweep(
+    still_open: Annotated[str, typer.Option("--open", envvar="OPEN", help="open pull requests: 12,15, or a file")] = "",
+    apply: Annotated[bool, typer.Option("--apply", help="remove what is over; without it nothing is changed")] = False,
+    keep: Annotated[str, typer.Option(envvar="KEEP", help="further protected stacks, with commas")] = "",
+    forget: Annotated[str, typer.Option(envvar="FORGET", help="stacks whose host or cluster is gone for ever")] = "",
+    file: Annotated[Path | None, typer.Option(help="the report; below .slm/sweep without it")] = None,
+) -> None:
+    """List the review stacks that are over, or remove them; exit code 1 when somebody must do something."""
+    from ops.machine import PROJECT
+    from ops.sweep.command import run
+
+    code = run(PROJECT, _wide(), still_open=still_open, apply=apply, keep=keep, forget=forget, file=file)
+    raise typer.Exit(code)
 
 
 @app.command(hidden=True)
