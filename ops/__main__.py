@@ -47,31 +47,43 @@ def _wide() -> Console:
 
 @app.command()
 def up(
-    stack: StackOrFleet = "dev", model: Annotated[str, typer.Option(help="serve this model from now on")] = ""
+    stack: StackOrFleet = "dev",
+    model: Annotated[str, typer.Option(help="serve this model from now on")] = "",
+    plan: Annotated[Path | None, typer.Option(help="do what this saved preview showed, and no more")] = None,
 ) -> None:
     """Deploy the stack and ask its model a question; a fleet in waves."""
     from ops.up import run
 
-    if (fleet := _fleet(stack)) and not model:
+    if (fleet := _fleet(stack)) and not model and not plan:
         fleet.up()
     else:
-        run(_one(stack), model or None, console)
+        run(_one(stack), model or None, console, plan)
 
 
 @app.command()
-def preview(stack: StackOrFleet = "dev") -> None:
+def preview(
+    stack: StackOrFleet = "dev",
+    plan: Annotated[Path | None, typer.Option(help="save it here, for up --plan")] = None,
+) -> None:
     """Show what `up` would change."""
     from ops.preview import run
 
-    fleet = _fleet(stack)
-    raise typer.Exit(fleet.preview() if fleet else run(stack))
+    fleet = None if plan else _fleet(stack)
+    raise typer.Exit(fleet.preview() if fleet else run(_one(stack), plan=plan))
 
 
 @app.command()
-def drift(stack: StackOrFleet = "dev") -> None:
+def drift(
+    stack: StackOrFleet = "dev",
+    file: Annotated[Path | None, typer.Option(help="write it here; exit code 1 when anything differs")] = None,
+) -> None:
     """Show what differs from the description where the stack runs, changes by hand included."""
     from ops.preview import run
 
+    if file:
+        from ops.drift import run as compare
+
+        raise typer.Exit(compare(_one(stack), file, console))
     fleet = _fleet(stack)
     raise typer.Exit(fleet.preview(refresh=True) if fleet else run(stack, "--refresh"))
 
@@ -135,6 +147,36 @@ def sweep(
 
     code = run(PROJECT, _wide(), still_open=still_open, apply=apply, keep=keep, forget=forget, file=file)
     raise typer.Exit(code)
+
+
+@app.command()
+def comment(
+    pr: Annotated[int, typer.Option(min=1, help="number of the pull request")],
+    file: Annotated[Path, typer.Option(help="the text, whose first line is its marker")],
+) -> None:
+    """In a workflow: write a file as a pull request's comment, in place of the last one."""
+    from ops.github.command import comment as run
+
+    run(pr, file, console)
+
+
+@app.command()
+def issue(
+    file: Annotated[Path, typer.Option(help="the text, whose first line is its marker")],
+    title: Annotated[str, typer.Option(envvar="TITLE", help="title of the issue")] = "",
+) -> None:
+    """In a workflow: write a file as an issue, in place of the open one about the same."""
+    from ops.github.command import issue as run
+
+    run(title, file, console)
+
+
+@app.command("open-prs")
+def open_prs(file: Annotated[Path, typer.Option(help="where to")]) -> None:
+    """In a workflow: write the numbers of open pull requests, for sweep."""
+    from ops.github.command import open_pull_requests
+
+    open_pull_requests(file, console)
 
 
 @app.command(hidden=True)

@@ -60,9 +60,10 @@ class Pulumi:
             "PULUMI_BACKEND_URL": f"file://{self.machine.backend}",
             "PULUMI_OPTION_CONFIG_FILE": str(self.machine.config_file),
         }
-        if "PULUMI_CONFIG_PASSPHRASE" not in os.environ and "PULUMI_CONFIG_PASSPHRASE_FILE" not in os.environ:
+        # A workflow's variable that nobody has set is there, and empty.
+        if "PULUMI_CONFIG_PASSPHRASE" not in os.environ and not os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
             own["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.machine.passphrase_file)
-        if "PULUMI_BACKEND_URL" in os.environ:
+        if os.environ.get("PULUMI_BACKEND_URL"):
             own["PULUMI_BACKEND_URL"] = os.environ["PULUMI_BACKEND_URL"]
         return own
 

@@ -87,12 +87,13 @@ def note(machine: Machine, review: Review, console: Console) -> None:
 def _require_kept_secrets(machine: Machine, known: Rules) -> None:
     """Raise UserError where the stack's secrets would be behind a passphrase that ends with this machine."""
     environment = Pulumi(machine).environment()
-    shared = not environment["PULUMI_BACKEND_URL"].startswith("file://")
+    # A runner empties its checkout before each job, and what lies in it.
+    shared = environment["PULUMI_BACKEND_URL"] != f"file://{machine.backend}"
     own = environment.get("PULUMI_CONFIG_PASSPHRASE_FILE") == str(machine.passphrase_file)
     if shared and own and (known.secretsprovider or "passphrase") == "passphrase":
         raise UserError(
-            "the state of this review stack is shared, and its passphrase would be on this machine alone",
-            harm="no other machine could update or remove the stack",
+            "the state of this review stack is kept elsewhere, and its passphrase would be in this checkout alone",
+            harm="the next job could neither update nor remove the stack",
             fix="secretsprovider: azurekeyvault://… in review.yaml, or PULUMI_CONFIG_PASSPHRASE_FILE for every job",
         )
 

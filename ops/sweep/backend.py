@@ -41,7 +41,7 @@ class Backend:
         # It names one stack's file, and many are looked at.
         found.pop("PULUMI_OPTION_CONFIG_FILE", None)
         own = self.project / STATE_DIRECTORY / str(stack) / "passphrase"
-        if stack and own.exists() and not any(name in os.environ for name in PASSPHRASES):
+        if stack and own.exists() and not any(os.environ.get(name) for name in PASSPHRASES):
             found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(own)
         return found
 

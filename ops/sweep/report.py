@@ -14,6 +14,7 @@ from components.settings.review import iso
 from ops.sweep.remove import Outcome
 from ops.sweep.verdict import Verdict
 
+MARKER = "<!-- slm-stacks: sweep of review stacks -->"
 WORDS = {"due": "goes", "kept": "stays", "protected": "protected", "other": "not looked at"}
 
 
@@ -69,7 +70,7 @@ class Report:
         rows = [f"| `{v.stack.name}` | {v.stack.owner or ''} | {self._came_of(v)} | {v.why} |" for v in self.verdicts]
         head = [f"### Review stacks, {iso(self.at)}", "", "| stack | owner | what of it | why |", "|---|---|---|---|"]
         todo = [f"- `{name}`: {text}" for name, outcome in (self.outcomes or {}).items() for text in outcome.todo]
-        return "\n".join([*head, *rows, *(["", "Somebody has to:", "", *todo] if todo else [])]) + "\n"
+        return "\n".join([MARKER, *head, *rows, *(["", "Somebody has to:", "", *todo] if todo else [])]) + "\n"
 
     def data(self) -> dict[str, Any]:
         """The same for programs."""
