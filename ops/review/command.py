@@ -64,7 +64,7 @@ def down(pull_request: int, file: Path | None, project: Path, console: Console) 
     outcome = remove(stack_of(pull_request), project, console)
     if file:
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(gone(pull_request, outcome.todo), encoding="utf-8")
+        file.write_text(gone(pull_request, outcome.removed, outcome.todo), encoding="utf-8")
     return 1 if outcome.todo else 0
 
 

@@ -62,9 +62,9 @@ class Told(Value):
         file.with_suffix(".json").write_text(self.data(), encoding="utf-8")
 
 
-def gone(pull_request: int, lines: Sequence[str]) -> str:
-    """The comment once the stack was removed; `lines` are what a person must still do."""
-    head = "is removed" if not lines else "could not be removed whole"
+def gone(pull_request: int, removed: bool, lines: Sequence[str]) -> str:
+    """The comment once the stack was removed, or was to be; `lines` are what a person must still do."""
+    head = "is removed" if removed else "could not be removed whole"
     body = [MARKER, f"### Review stack `{stack_of(pull_request)}` {head}"]
     if lines:
         body += ["", "Somebody has to:", "", *(f"- {line}" for line in lines)]

@@ -67,7 +67,7 @@ def remove(stack: str, project: Path, console: Console) -> Outcome:
         own = next((one for one in found(backend) if one.name == stack), None)
         if own is None:
             console.print(f"there is no stack '{stack}' on this backend: nothing to remove", highlight=False)
-            return Outcome(stack)
+            return Outcome(stack, removed=True)
         outcome = Remover(backend, known).remove(own)
     verdict = judge(own, (), datetime.now(UTC), known)
     _show(Report(backend.url, datetime.now(UTC), [verdict], {stack: outcome}), 1, console)
@@ -94,5 +94,6 @@ def _show(report: Report, due: int, console: Console) -> None:
     if report.outcomes is None:
         console.print(f"dry run: {due} would go; APPLY=1 removes them" if due else "nothing to remove")
         return
+    gone = sum(1 for outcome in report.outcomes.values() if outcome.removed)
     left = sum(1 for outcome in report.outcomes.values() if outcome.todo)
-    console.print(f"{len(report.outcomes) - left} removed, {left} need somebody" if due else "nothing to remove")
+    console.print(f"{gone} removed, {left} need somebody" if due else "nothing to remove")

@@ -36,17 +36,16 @@ DESTROY = ("destroy", "--yes", "--skip-preview", "--run-program=false", "--exclu
 
 @dataclass
 class Outcome:
-    """What became of one stack: `did` for whoever reads the report, `todo` for whoever must act."""
+    """What became of one stack: `did` for whoever reads the report, `todo` for whoever must act.
+
+    `removed` says that the stack is gone, with its state; somebody may still have to look for what nobody knows of.
+    """
 
     stack: str
     did: list[str] = field(default_factory=list)
     todo: list[str] = field(default_factory=list)
     seconds: float = 0
-
-    @property
-    def removed(self) -> bool:
-        """Whether the stack is gone, with its state."""
-        return not self.todo
+    removed: bool = False
 
 
 @dataclass(frozen=True)
@@ -186,7 +185,6 @@ class Remover:
         if done.code != 0:
             outcome.todo += causes.explain(stack, done.output, Contents())
             return
+        outcome.removed = True
         outcome.did.append(f"removed its {held.resources} resources and its state")
-        outcome.did += [
-            f"an operation of unknown outcome was about {words}: look whether it is there" for words in unknown
-        ]
+        outcome.todo += [f"a killed run may have made {words}: look whether it is there" for words in unknown]

@@ -159,8 +159,9 @@ def test_a_failure_is_told_and_cannot_break_out_of_its_block() -> None:
 
 
 def test_the_last_comment_says_what_somebody_must_do() -> None:
-    assert "is removed" in gone(12, [])
-    assert "- look there" in gone(12, ["look there"])
+    assert "is removed" in gone(12, True, [])
+    assert "could not be removed whole" in gone(12, False, ["x"])
+    assert "- look there" in gone(12, True, ["look there"])
 
 
 def test_the_committed_rules_are_the_ones_written_down() -> None:

@@ -246,6 +246,14 @@ def test_the_program_is_never_run_and_what_was_here_goes_with_the_stack(tmp_path
     assert '"outcome": "done"' in (tmp_path / ".slm/audit.jsonl").read_text()
 
 
+def test_what_a_killed_run_may_have_made_is_looked_for_by_a_person(tmp_path: Path) -> None:
+    pending = {"deployment": {"pending_operations": [{"resource": MAP, "type": "creating"}]}}
+    outcome = removed(Fake(tmp_path, stack_export=Result(0, json.dumps(pending))))
+    assert outcome.removed
+    (told,) = outcome.todo
+    assert "a killed run may have made kubernetes:core/v1:ConfigMap map in namespace slm-pr-1" in told
+
+
 def test_a_living_lock_stops_it_before_anything_is_removed(tmp_path: Path) -> None:
     young = LOCKED.replace("2026-11-27T11:00:00Z", datetime.now(UTC).isoformat())
     fake = Fake(tmp_path, stack_export=state(MAP), destroy=Result(255, young))
