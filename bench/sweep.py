@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -20,6 +21,8 @@ from ops.sweep.backend import Backend, opened
 from ops.sweep.command import run
 
 FIRST = 980000
+WRITER = "v3.259.0"
+MAGIC = hashlib.sha256(WRITER.encode()).hexdigest()
 
 
 def made(backend: Backend, number: int) -> None:
@@ -30,7 +33,7 @@ def made(backend: Backend, number: int) -> None:
     )
     urn = f"urn:pulumi:{stack}::slm::slm:bench:Thing::thing"
     rows = [{"urn": urn, "custom": False, "type": "slm:bench:Thing"}]
-    manifest = {"time": now.isoformat(), "magic": "", "version": "v3.259.0"}
+    manifest = {"time": now.isoformat(), "magic": MAGIC, "version": WRITER}
     document = json.dumps({"version": 3, "deployment": {"manifest": manifest, "resources": rows}})
     for arguments, stdin in (
         (("stack", "init"), ""),

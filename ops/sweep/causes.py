@@ -27,6 +27,12 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
         "run make sweep from a checkout with that Pulumi; or remove its file in the backend once nothing of it runs",
     ),
     (
+        r"snapshot integrity",
+        "its state is damaged",
+        "pulumi state repair -s {stack} in a checkout, then make sweep again; or remove by hand what is listed, then"
+        " make sweep " + FORGET,
+    ),
+    (
         r"cluster is unreachable|unable to load schema information|configured Kubernetes cluster|no such host.*443",
         "its cluster does not answer",
         "start it, or mend the way to it, and run make sweep again; is it gone for ever: make sweep " + FORGET,
@@ -59,8 +65,10 @@ def explain(stack: str, output: str, left: Contents) -> list[str]:
                 continue
             lines = [f"{what}: {fix.format(stack=stack, seen=found.group(0).strip()[:200])}"]
             return [*lines, *still_there(left.items)]
-    last = [line.strip() for line in output.splitlines() if line.strip()][-3:]
-    return [f"Pulumi said: {' / '.join(last)[:400]}", *still_there(left.items)]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    # Its own word for what is wrong comes before stack traces and advice.
+    errors = [line for line in lines if line.lower().startswith(("error:", "panic:"))]
+    return [f"Pulumi said: {' / '.join((errors or lines)[-3:])[:400]}", *still_there(left.items)]
 
 
 def protected(stack: str, left: Contents) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import docker
+import yaml
 from docker import DockerClient
 
 from ops.review.rules import Rules
@@ -43,6 +45,10 @@ docker.Volume("weights", name=f"slm-{stack}-weights", labels=[labels], opts=kept
 if knobs.get("fails"):
     docker.Network("bad", name=f"slm-{stack}-bad", driver="no-such-driver", labels=[labels], opts=opts)
 """
+
+WRITER = "v3.259.0"
+MAGIC = hashlib.sha256(WRITER.encode()).hexdigest()
+"""By which Pulumi knows that the rest of a state was written by that version of itself."""
 
 UNREACHABLE = """
 apiVersion: v1
@@ -106,6 +112,9 @@ class Site:
         if change:
             change(document["deployment"])
         self.pulumi("stack", "init", stack=stack)
+        # A state names what opens its secrets: here, the passphrase that the stack was made with.
+        salt = yaml.safe_load((self.folder / f"Pulumi.{stack}.yaml").read_text())["encryptionsalt"]
+        document["deployment"].setdefault("secrets_providers", {"type": "passphrase", "state": {"salt": salt}})
         self.pulumi("stack", "import", "--force", stack=stack, stdin=json.dumps(document))
         return stack
 
@@ -141,7 +150,7 @@ def of_cluster(stack: str) -> dict[str, Any]:
     return {
         "version": 3,
         "deployment": {
-            "manifest": {"time": now.isoformat(), "magic": "", "version": "v3.259.0"},
+            "manifest": {"time": now.isoformat(), "magic": MAGIC, "version": WRITER},
             "resources": [
                 {"urn": provider, "custom": True, "id": "one", "type": "pulumi:providers:kubernetes", "inputs": known,
                  "outputs": known},

@@ -16,6 +16,7 @@ from ops.sweep.backend import opened
 from ops.sweep.remove import Outcome, Remover
 from ops.sweep.stack import Found
 from rehearsal.control_plane import ControlPlane
+from tests.docker.sweep_states import MAGIC, WRITER
 from tests.kubernetes.conftest import Kube
 
 pytestmark = pytest.mark.kubernetes
@@ -37,7 +38,7 @@ def state(kubeconfig: Path, namespace: str) -> str:
          "id": f"{namespace}/stuck", "type": "kubernetes:core/v1:ConfigMap", "inputs": inputs, "outputs": inputs,
          "provider": f"{provider}::one", "customTimeouts": {"delete": PATIENCE}},
     ]  # fmt: skip
-    manifest = {"time": datetime.now(UTC).isoformat(), "magic": "", "version": "v3.259.0"}
+    manifest = {"time": datetime.now(UTC).isoformat(), "magic": MAGIC, "version": WRITER}
     return json.dumps({"version": 3, "deployment": {"manifest": manifest, "resources": rows}})
 
 

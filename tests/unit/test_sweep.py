@@ -170,7 +170,9 @@ def test_a_state_is_read_without_a_key_and_whatever_a_hand_made_of_it() -> None:
         ("error: configured Kubernetes cluster is unreachable: dial tcp", "its cluster does not answer"),
         ("Cannot connect to the Docker daemon at unix://", "its Docker host does not answer"),
         ("it was stopped after 1200 s", "did not end in time"),
-        ("error: something\nnobody has seen", "Pulumi said: error: something / nobody has seen"),
+        ("error: a snapshot integrity error. This is a bug!\nat main.go:1", "its state is damaged"),
+        ("error: something\nat main.go:67", "Pulumi said: error: something"),
+        ("nobody\nhas seen this", "Pulumi said: nobody / has seen this"),
     ],
 )
 def test_what_a_person_must_do_names_the_cause_and_what_is_still_there(output: str, words: str) -> None:
