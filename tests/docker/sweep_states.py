@@ -39,7 +39,9 @@ stack = pulumi.get_stack()
 host = docker.Provider("host")
 labels = {"label": "slm.stack", "value": stack}
 opts = pulumi.ResourceOptions(provider=host)
-docker.Network("net", name=f"slm-{stack}-net", labels=[labels], opts=opts)
+# As real ones have: without a secret in its state, nobody asks for a passphrase.
+secret = {"label": "note", "value": pulumi.Output.secret("hush")}
+docker.Network("net", name=f"slm-{stack}-net", labels=[labels, secret], opts=opts)
 kept = pulumi.ResourceOptions(provider=host, retain_on_delete=True)
 docker.Volume("weights", name=f"slm-{stack}-weights", labels=[labels], opts=kept)
 if knobs.get("fails"):
@@ -118,6 +120,14 @@ class Site:
         self.pulumi("stack", "import", "--force", stack=stack, stdin=json.dumps(document))
         return stack
 
+    def sealed(self, model: str) -> tuple[dict[str, Any], Any]:
+        """What opens the secrets of a stack, and one of them as its state has it."""
+        deployment = json.loads(self.pulumi("stack", "export", stack=model))["deployment"]
+        network = next(row for row in deployment["resources"] if row["type"].endswith(":Network"))
+        secret = _secret_in(network["inputs"])
+        assert secret, "the stack has no secret: a lost passphrase would mean nothing"
+        return deployment["secrets_providers"], secret
+
     def remove(
         self, stack: str, *, forget: bool = False, told: Mapping[str, Any] | None = None, **rules: Any
     ) -> Outcome:
@@ -140,16 +150,31 @@ class Site:
             return found(backend)
 
 
-def of_cluster(stack: str) -> dict[str, Any]:
-    """A state as the Kubernetes plugin leaves it: an object of a cluster that no longer answers."""
+def _secret_in(value: Any) -> Any:
+    """The first encrypted value below this one, None where there is none."""
+    if isinstance(value, dict) and "ciphertext" in value:
+        return value
+    below = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return next((found for child in below if (found := _secret_in(child))), None)
+
+
+def of_cluster(stack: str, sealed: tuple[dict[str, Any], Any] | None = None) -> dict[str, Any]:
+    """A state as the Kubernetes plugin leaves it: an object of a cluster that no longer answers; with a secret in it,
+    where `sealed` is given."""
     provider = f"urn:pulumi:{stack}::slm::pulumi:providers:kubernetes::cluster"
     metadata = {"name": "settings", "namespace": f"slm-{stack}"}
-    inputs = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"a": "b"}}
+    inputs = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": metadata,
+        "data": {"a": sealed[1] if sealed else "b"},
+    }
     now = datetime.now(UTC) - timedelta(days=1)
     known = {"kubeconfig": UNREACHABLE, "version": "4.34.2"}
     return {
         "version": 3,
         "deployment": {
+            **({"secrets_providers": sealed[0]} if sealed else {}),
             "manifest": {"time": now.isoformat(), "magic": MAGIC, "version": WRITER},
             "resources": [
                 {"urn": provider, "custom": True, "id": "one", "type": "pulumi:providers:kubernetes", "inputs": known,

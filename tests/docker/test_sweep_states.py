@@ -103,13 +103,14 @@ def test_a_lost_passphrase_keeps_nothing_on_docker(here: Site, model: str, monke
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
     outcome = here.remove(stack)
     assert outcome.todo == []
+    assert any("Pulumi could not remove it" in line for line in outcome.did)
     assert here.left(stack) == []
 
 
 def test_a_lost_passphrase_elsewhere_is_told_with_what_is_still_there(
-    here: Site, monkeypatch: pytest.MonkeyPatch
+    here: Site, model: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stack = here.holds(FIRST + 6, of_cluster(f"pr-{FIRST + 6}"))
+    stack = here.holds(FIRST + 6, of_cluster(f"pr-{FIRST + 6}", here.sealed(model)))
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "another")
     told = "\n".join(here.remove(stack).todo)
     assert "passphrase" in told
