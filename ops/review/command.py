@@ -39,11 +39,11 @@ def run(
         )
     settings = load(base or known.base, project)
     description.usable(settings, base or known.base)
-    review = _review(machine, owner, pull_request, _hours(hours, known), base or known.base, settings)
+    review = _review(owner, pull_request, _hours(hours, known), base or known.base, settings)
     _require_kept_secrets(machine, known)
     with FileLock(_lock_file(project)):
         _describe(project, review, settings, known, console)
-    note(machine, review, console)
+    review = note(machine, review, console)
     file = file or machine.directory / "review.md"
     try:
         up.run(stack, None, console)
@@ -68,11 +68,16 @@ def down(pull_request: int, file: Path | None, project: Path, console: Console) 
     return 1 if outcome.todo else 0
 
 
-def note(machine: Machine, review: Review, console: Console) -> None:
-    """Write down whose the stack is and when it ends, before anything of it is made: as tags and as configuration."""
+def note(machine: Machine, review: Review, console: Console) -> Review:
+    """Write down whose the stack is and when it ends, before anything of it is made: as tags and as configuration.
+
+    Gives what is written: a stack that is there keeps its beginning, also where this machine hears of it only now.
+    """
     with machine.lock(f"make review PR={review.pull_request}"):
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        if before := (load_overlay(machine.config_file).get("slm:review") or {}).get("created"):
+            review = Review.model_validate({**review.told(), "created": before})
         machine.record({"review": review.told()})
         for key, value in review.told().items():
             done = pulumi.run("stack", "tag", "set", f"slm:{key}", str(value), "-s", machine.stack)
@@ -81,7 +86,8 @@ def note(machine: Machine, review: Review, console: Console) -> None:
                 console.print(
                     "  this backend keeps no tags of stacks: the stack's configuration alone says when it ends"
                 )
-                return
+                break
+    return review
 
 
 def _require_kept_secrets(machine: Machine, known: Rules) -> None:
@@ -109,16 +115,15 @@ def _hours(given: int | None, known: Rules) -> int:
     return hours
 
 
-def _review(machine: Machine, owner: str, pull_request: int, hours: int, base: str, settings: Settings) -> Review:
+def _review(owner: str, pull_request: int, hours: int, base: str, settings: Settings) -> Review:
     now = datetime.now(UTC).replace(microsecond=0)
-    before = (load_overlay(machine.config_path).get("slm:review") or {}).get("created")
     target = settings.targets[settings.gateway.target]
     local = isinstance(target, Docker) and not target.remote
     return Review.model_validate(
         {
             "owner": owner,
             "pull_request": pull_request,
-            "created": before or now,
+            "created": now,
             "expires": now + timedelta(hours=hours),
             "base": base,
             "host": socket.gethostname() if local else None,
