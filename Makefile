@@ -10,11 +10,12 @@ TEST_ALONE := python -m pytest -m alone tests/docker
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # A fleet's hosts get the images that are built here from this machine's engine.
 FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK))).yaml && echo --engine --fleet)
-# What a caller may give as HOSTS, BASE, PRICE_PER_HOUR or ALLOW_UNKNOWN reaches the commands through the environment, and
-# no shell.
-export HOSTS BASE PRICE_PER_HOUR ALLOW_UNKNOWN
+# A review stack runs on this machine's own Docker engine unless its base names a cluster.
+REVIEW_ENGINE := $(shell grep -qs 'kind: kubernetes' Pulumi.$(or $(FROM),dev).yaml || echo --engine)
+# What a caller may give as one of these reaches the commands through the environment, and no shell reads it.
+export HOSTS BASE PRICE_PER_HOUR ALLOW_UNKNOWN OWNER OPEN KEEP FORGET TITLE
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check policies readiness outdated release-check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format bench-edge report-pr
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check policies readiness outdated release-check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format bench-edge report-pr review review-down sweep comment issue open-prs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -25,11 +26,11 @@ setup: ## install everything that `make up` needs, and say what
 doctor: ## what is there, what is missing, how it will be got, what this machine can run
 	@$(SET_UP) -- python -m tools doctor
 
-up: ## deploy STACK and ask its model a question (MODEL=name serves another one)
-	@$(SET_UP) --tools $(ENGINE) $(FLEET) -- $(OPS) up --stack $(STACK) $(if $(MODEL),--model $(MODEL))
+up: ## deploy STACK and ask its model a question (MODEL=name serves another one; PLAN=path: no more than that preview showed)
+	@$(SET_UP) --tools $(ENGINE) $(FLEET) -- $(OPS) up --stack $(STACK) $(if $(MODEL),--model $(MODEL)) $(if $(PLAN),--plan "$(PLAN)")
 
-preview: ## show what `make up` would change
-	@$(SET_UP) --tools -- $(OPS) preview --stack $(STACK)
+preview: ## show what `make up` would change (PLAN=path: save it for `make up PLAN=path`)
+	@$(SET_UP) --tools -- $(OPS) preview --stack $(STACK) $(if $(PLAN),--plan "$(PLAN)")
 
 smoke: ## ask every model of the running stack, run its code, call its tools; check the containers
 	@$(SET_UP) --tools -- $(OPS) smoke --stack $(STACK)
@@ -37,8 +38,26 @@ smoke: ## ask every model of the running stack, run its code, call its tools; ch
 down: ## remove everything but the weights (PURGE=1: everything)
 	@$(SET_UP) --tools -- $(OPS) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(FORCE),--force)
 
-drift: ## what differs from the description where STACK runs, changes by hand included
-	@$(SET_UP) --tools -- $(OPS) drift --stack $(STACK)
+review: ## bring up and smoke-test the review stack of a pull request (PR=12 OWNER=name HOURS=48 FROM=dev FILE=path)
+	@$(SET_UP) --tools $(REVIEW_ENGINE) -- $(OPS) review --pr "$(PR)" $(if $(HOURS),--hours $(HOURS)) $(if $(FROM),--base $(FROM)) $(if $(FILE),--file "$(FILE)")
+
+review-down: ## remove the review stack of a pull request, with its state (PR=12 FILE=path)
+	@$(SET_UP) --tools -- $(OPS) review-down --pr "$(PR)" $(if $(FILE),--file "$(FILE)")
+
+sweep: ## which review stacks are over (OPEN=12,15 or a file, KEEP=pr-7); APPLY=1 removes them (FORGET=pr-9: its host is gone)
+	@$(SET_UP) --tools -- $(OPS) sweep $(if $(APPLY),--apply) $(if $(FILE),--file "$(FILE)")
+
+comment: ## in a workflow: write FILE as the comment of pull request PR, in place of the last one
+	@$(SET_UP) -- $(OPS) comment --pr "$(PR)" --file "$(FILE)"
+
+issue: ## in a workflow: write FILE as an issue (TITLE=…), in place of the open one about the same
+	@$(SET_UP) -- $(OPS) issue --file "$(FILE)"
+
+open-prs: ## in a workflow: write the open pull requests into FILE, for `make sweep OPEN=FILE`
+	@$(SET_UP) -- $(OPS) open-prs --file "$(FILE)"
+
+drift: ## what differs from the description where STACK runs, changes by hand included (FILE=path: exit code 1 when anything)
+	@$(SET_UP) --tools -- $(OPS) drift --stack $(STACK) $(if $(FILE),--file "$(FILE)")
 
 fleet-ca: ## print the certificate of a fleet's own authority, which its clients trust
 	@$(SET_UP) -- $(OPS) fleet-ca --stack $(STACK)

@@ -32,48 +32,58 @@ console = Console(highlight=False, soft_wrap=True)
 INTERRUPTED = 130
 
 
-def _wide() -> Console:
-    """For tables: one screen, or a log."""
-    return console if console.is_terminal else Console(highlight=False, width=160)
-
-
 def _fleet(stack: str) -> FleetCommand | None:
     """The commands of a fleet, None for a stack that is none."""
     from ops.fleet.command import FleetCommand, fleet_of
 
     fleet = fleet_of(stack)
-    # Its tables are for one screen, or for a log.
-    wide = console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=160)
-    return FleetCommand(stack, fleet, wide) if fleet else None
+    return FleetCommand(stack, fleet, _wide()) if fleet else None
+
+
+def _wide() -> Console:
+    """Where tables are printed: on one screen, or in a log."""
+    return console if console.is_terminal else Console(highlight=False, soft_wrap=True, width=160)
 
 
 @app.command()
 def up(
-    stack: StackOrFleet = "dev", model: Annotated[str, typer.Option(help="serve this model from now on")] = ""
+    stack: StackOrFleet = "dev",
+    model: Annotated[str, typer.Option(help="serve this model from now on")] = "",
+    plan: Annotated[Path | None, typer.Option(help="do what this saved preview showed, and no more")] = None,
 ) -> None:
     """Deploy the stack and ask its model a question; a fleet in waves."""
     from ops.up import run
 
-    if (fleet := _fleet(stack)) and not model:
+    if (fleet := _fleet(stack)) and not model and not plan:
         fleet.up()
     else:
-        run(_one(stack), model or None, console)
+        run(_one(stack), model or None, console, plan)
 
 
 @app.command()
-def preview(stack: StackOrFleet = "dev") -> None:
+def preview(
+    stack: StackOrFleet = "dev",
+    plan: Annotated[Path | None, typer.Option(help="save it here, for up --plan")] = None,
+) -> None:
     """Show what `up` would change."""
     from ops.preview import run
 
-    fleet = _fleet(stack)
-    raise typer.Exit(fleet.preview() if fleet else run(stack))
+    fleet = None if plan else _fleet(stack)
+    raise typer.Exit(fleet.preview() if fleet else run(_one(stack), plan=plan))
 
 
 @app.command()
-def drift(stack: StackOrFleet = "dev") -> None:
+def drift(
+    stack: StackOrFleet = "dev",
+    file: Annotated[Path | None, typer.Option(help="write it here; exit code 1 when anything differs")] = None,
+) -> None:
     """Show what differs from the description where the stack runs, changes by hand included."""
     from ops.preview import run
 
+    if file:
+        from ops.drift import run as compare
+
+        raise typer.Exit(compare(_one(stack), file, console))
     fleet = _fleet(stack)
     raise typer.Exit(fleet.preview(refresh=True) if fleet else run(stack, "--refresh"))
 
@@ -91,6 +101,82 @@ def down(
         fleet.down(purge=purge, force=force)
     else:
         run(stack, purge, console, force=force)
+
+
+@app.command()
+def review(
+    pr: Annotated[int, typer.Option(min=1, help="number of the pull request")],
+    owner: Annotated[str, typer.Option(envvar="OWNER", help="account of whom it belongs to")] = "",
+    hours: Annotated[int | None, typer.Option(help="how long it lives; review.yaml says how long without it")] = None,
+    base: Annotated[str, typer.Option(help="stack whose description it is made from; that of review.yaml")] = "",
+    file: Annotated[
+        Path | None, typer.Option(help="write what the pull request is told here, and .json beside")
+    ] = None,
+) -> None:
+    """Bring up the review stack of a pull request and smoke-test it."""
+    from components.settings.review import stack_of
+    from ops.machine import Machine
+    from ops.review.command import run
+
+    run(pr, owner, hours, base, file, Machine(stack_of(pr)), console)
+
+
+@app.command("review-down")
+def review_down(
+    pr: Annotated[int, typer.Option(min=1, help="number of the pull request")],
+    file: Annotated[Path | None, typer.Option(help="write what the pull request is told here")] = None,
+) -> None:
+    """Remove the review stack of a pull request, with its state; exit code 1 when somebody must do the rest."""
+    from ops.machine import PROJECT
+    from ops.review.command import down
+
+    raise typer.Exit(down(pr, file, PROJECT, console))
+
+
+@app.command()
+def sweep(
+    still_open: Annotated[str, typer.Option("--open", envvar="OPEN", help="open pull requests: 12,15, or a file")] = "",
+    apply: Annotated[bool, typer.Option("--apply", help="remove what is over; without it nothing is changed")] = False,
+    keep: Annotated[str, typer.Option(envvar="KEEP", help="further protected stacks, with commas")] = "",
+    forget: Annotated[str, typer.Option(envvar="FORGET", help="stacks whose host or cluster is gone for ever")] = "",
+    file: Annotated[Path | None, typer.Option(help="the report; below .slm/sweep without it")] = None,
+) -> None:
+    """List the review stacks that are over, or remove them; exit code 1 when somebody must do something."""
+    from ops.machine import PROJECT
+    from ops.sweep.command import run
+
+    code = run(PROJECT, _wide(), still_open=still_open, apply=apply, keep=keep, forget=forget, file=file)
+    raise typer.Exit(code)
+
+
+@app.command()
+def comment(
+    pr: Annotated[int, typer.Option(min=1, help="number of the pull request")],
+    file: Annotated[Path, typer.Option(help="the text, whose first line is its marker")],
+) -> None:
+    """In a workflow: write a file as a pull request's comment, in place of the last one."""
+    from ops.github.command import comment as run
+
+    run(pr, file, console)
+
+
+@app.command()
+def issue(
+    file: Annotated[Path, typer.Option(help="the text, whose first line is its marker")],
+    title: Annotated[str, typer.Option(envvar="TITLE", help="title of the issue")] = "",
+) -> None:
+    """In a workflow: write a file as an issue, in place of the open one about the same."""
+    from ops.github.command import issue as run
+
+    run(title, file, console)
+
+
+@app.command("open-prs")
+def open_prs(file: Annotated[Path, typer.Option(help="where to")]) -> None:
+    """In a workflow: write the numbers of open pull requests, for sweep."""
+    from ops.github.command import open_pull_requests
+
+    open_pull_requests(file, console)
 
 
 @app.command(hidden=True)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
@@ -39,8 +40,17 @@ def runs(settings: Settings) -> bool:
     return not isinstance(settings.targets[settings.gateway.target], Docker)
 
 
-def up(machine: Machine, settings: Settings, console: Console, open_vault: Callable[[str], Store] = AzureVault) -> None:
-    """Deploy the stack. `open_vault` gives the vault of a name. Raises UserError."""
+def up(
+    machine: Machine,
+    settings: Settings,
+    console: Console,
+    open_vault: Callable[[str], Store] = AzureVault,
+    plan: Path | None = None,
+) -> None:
+    """Deploy the stack. `open_vault` gives the vault of a name. Raises UserError.
+
+    A `plan` that a preview saved is of a stack whose vault is there: it is done in one step.
+    """
     require(machine, settings)
     with machine.lock(f"make up STACK={machine.stack}"):
         pulumi = Pulumi(machine)
@@ -55,12 +65,13 @@ def up(machine: Machine, settings: Settings, console: Console, open_vault: Calla
             monitoring.ensure_secrets(pulumi)
         console.print(f"deploying stack [bold]{machine.stack}[/bold]")
         if in_vault:
-            apply(pulumi, console, "up", "--skip-preview", *CLOUD_FIRST)
+            if plan is None:
+                apply(pulumi, console, "up", "--skip-preview", *CLOUD_FIRST)
             # What somebody put there in another way (a certificate that Key Vault renews itself) counts as well.
             fill(pulumi, settings, open_vault(in_vault), console)
         judged = policies.for_update(settings, {**os.environ, **pulumi.environment()})
         with said_of_pods(settings, console):
-            apply(pulumi, console, "up", "--skip-preview", extra=judged)
+            apply(pulumi, console, "up", "--skip-preview", plan=plan, extra=judged)
         console.print(pulumi.check("stack", "output", "-s", machine.stack), markup=False, highlight=False)
         monitoring.tell(settings, machine.stack, console)
     console.print(f"  every pod gave a token before it counted as ready; next: make key STACK={machine.stack}")

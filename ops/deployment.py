@@ -125,15 +125,17 @@ def apply(
     *arguments: str,
     on_interrupt: Callable[[], object] = lambda: None,
     extra: Mapping[str, str] | None = None,
+    plan: Path | None = None,
 ) -> Watch:
     """Run a changing Pulumi command to its end; `on_interrupt` and `extra` as in Pulumi.run.
 
-    Raises UserError with an explanation when it fails.
+    With a `plan` that a preview saved, whatever exceeds it fails. Raises UserError with an explanation when it fails.
     """
     watch = Watch(console, pulumi.machine.progress_file)
     with watch.watching():
         result = pulumi.run(
             *arguments,
+            *(["--plan", str(plan.resolve())] if plan else []),
             "-s",
             pulumi.machine.stack,
             "--yes",
@@ -141,7 +143,12 @@ def apply(
             "never",
             on_line=watch.line,
             on_interrupt=on_interrupt,
-            extra={PROGRESS_VARIABLE: str(pulumi.machine.progress_file), **(extra or {})},
+            # Pulumi offers plans among its experiments.
+            extra={
+                PROGRESS_VARIABLE: str(pulumi.machine.progress_file),
+                **({"PULUMI_EXPERIMENTAL": "true"} if plan else {}),
+                **(extra or {}),
+            },
         )
     if result.code != 0:
         raise explain(pulumi.machine.stack, arguments[0], result.output)

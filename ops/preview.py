@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+from pathlib import Path
 
 from components.settings import SettingsError, load, load_overlay
 from ops import policies
@@ -12,9 +13,10 @@ from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 
 
-def run(stack: str, *arguments: str) -> int:
+def run(stack: str, *arguments: str, plan: Path | None = None) -> int:
     """`pulumi preview` with the terminal passed through, judged by the policy pack.
 
+    With `plan`, what it shows is written there, secrets encrypted: `make up PLAN=path` then does that and no more.
     Gives the exit code: 1 when it failed, or in production when a control would not hold (control 70).
     """
     machine = Machine(stack)
@@ -22,7 +24,8 @@ def run(stack: str, *arguments: str) -> int:
     load(stack, machine.project, load_overlay(machine.config_path)).require_deployable(stack)
     pulumi = Pulumi(machine)
     pulumi.ensure_stack()
-    command = ["pulumi", "preview", "-s", stack, *arguments]
+    saved = ["--save-plan", str(plan.resolve())] if plan else []
+    command = ["pulumi", "preview", "-s", stack, *saved, *arguments]
     environment = {**os.environ, **pulumi.environment()}
     environment |= policies.variables(environment)
     return 1 if subprocess.run(command, env=environment, cwd=pulumi.machine.project).returncode else 0

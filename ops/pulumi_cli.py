@@ -60,9 +60,10 @@ class Pulumi:
             "PULUMI_BACKEND_URL": f"file://{self.machine.backend}",
             "PULUMI_OPTION_CONFIG_FILE": str(self.machine.config_file),
         }
-        if "PULUMI_CONFIG_PASSPHRASE" not in os.environ and "PULUMI_CONFIG_PASSPHRASE_FILE" not in os.environ:
+        # A workflow's variable that nobody has set is there, and empty.
+        if "PULUMI_CONFIG_PASSPHRASE" not in os.environ and not os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
             own["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.machine.passphrase_file)
-        if "PULUMI_BACKEND_URL" in os.environ:
+        if os.environ.get("PULUMI_BACKEND_URL"):
             own["PULUMI_BACKEND_URL"] = os.environ["PULUMI_BACKEND_URL"]
         return own
 
@@ -130,6 +131,7 @@ class Pulumi:
         if known.code != 0:
             raise explain(self.machine.stack, "stack ls", known.output)
         if any(stack["name"] == self.machine.stack for stack in json.loads(known.output or "[]")):
+            self._adopt()
             return
         # `stack init` writes the encryption salt beside Pulumi.yaml, whatever configuration file it is told to
         # use. In a folder with a copy of Pulumi.yaml it writes there, and the committed file stays as it is.
@@ -146,6 +148,26 @@ class Pulumi:
             )
         document = {**self.machine.config(), **written}
         write_private(self.machine.config_file, yaml.safe_dump(document, sort_keys=False))
+
+    def _adopt(self) -> None:
+        """Take over the configuration that the stack was last deployed with, where this machine has none of its own.
+
+        A job of CI begins on an empty machine: without this it would make other keys, and retire everybody's.
+        """
+        own = self.machine.config() if self.machine.config_path.exists() else {}
+        if own.get("encryptionsalt") or own.get("encryptedkey"):
+            return
+        with tempfile.TemporaryDirectory(dir=self.machine.directory) as folder:
+            (Path(folder) / "Pulumi.yaml").write_text((self.machine.project / "Pulumi.yaml").read_text())
+            done = self.run(
+                "config", "refresh", "--force", "-s", self.machine.stack, cwd=Path(folder), own_config=False
+            )
+            path = Path(folder) / f"Pulumi.{self.machine.stack}.yaml"
+            if done.code != 0 or not path.exists():
+                return  # It was made and never deployed: there is nothing to take over.
+            found = yaml.safe_load(path.read_text()) or {}
+        config = {**(found.get("config") or {}), **(own.get("config") or {})}
+        write_private(self.machine.config_file, yaml.safe_dump({**found, "config": config}, sort_keys=False))
 
     def secret(self, key: str) -> str | None:
         """The decrypted configuration value, or None where it is not set. Never log it."""

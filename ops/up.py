@@ -25,8 +25,11 @@ if TYPE_CHECKING:
     from docker import DockerClient
 
 
-def run(stack: str, model: str | None, console: Console) -> None:
-    """Deploy the stack and ask it a question. Raises UserError, or components.settings.SettingsError."""
+def run(stack: str, model: str | None, console: Console, plan: Path | None = None) -> None:
+    """Deploy the stack, by `plan` where a preview saved one, and ask it a question.
+
+    Raises UserError, or components.settings.SettingsError.
+    """
     started = time.monotonic()
     machine = Machine(stack)
     # Before anything is made for it: a stack that must not be deployed leaves nothing behind.
@@ -35,7 +38,7 @@ def run(stack: str, model: str | None, console: Console) -> None:
     if cluster.runs(settings):
         settings = choose_model(machine, model)
         settings.require_deployable(stack)
-        cluster.up(machine, settings, console)
+        cluster.up(machine, settings, console, plan=plan)
         return
     with machine.lock(f"make up STACK={stack}"):
         settings = choose_model(machine, model)
@@ -58,7 +61,7 @@ def run(stack: str, model: str | None, console: Console) -> None:
             console.print(f"deploying stack [bold]{stack}[/bold]")
             options = recovery.repair(client, stack, known, console)
             stopping = partial(recovery.stop_waiting, client, stack)
-            watch = apply(pulumi, console, "up", "--skip-preview", *options, on_interrupt=stopping)
+            watch = apply(pulumi, console, "up", "--skip-preview", *options, on_interrupt=stopping, plan=plan)
         if watch.served:
             machine.record({"served": {**settings.served, **sources_by_model(settings, watch.served)}})
             settings = load(stack, machine.project, load_overlay(machine.config_file))

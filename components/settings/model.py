@@ -21,6 +21,7 @@ from components.settings.fleet import Fleet
 from components.settings.image_rules import SOME_IMAGE, reference_problem
 from components.settings.kinds import named_kind
 from components.settings.problems import CrossReferenceError, Problem, SettingsError
+from components.settings.review import Review
 from components.settings.schema_walk import standard
 from components.sizing import misfits
 from components.targets.spec import Aks, Docker, TargetSpec
@@ -107,7 +108,8 @@ class Settings(Value):
     what this site's way to the outside needs, `left_out` the optional parts (by the role of their
     image) that this machine could not get, `keys_made` when each API key was made. `model`, when set, has replaced the
     first engine's model. `prices`, in US dollars an hour of one node, go before those of the catalogue. `fleet` lists
-    hosts that get all this, each as a stack of its own, whose settings have no fleet.
+    hosts that get all this, each as a stack of its own, whose settings have no fleet. `review` marks a stack that
+    exists for one pull request, and says when it is removed.
     """
 
     version: int = Field(SCHEMA_VERSION, ge=1)
@@ -127,6 +129,7 @@ class Settings(Value):
     keys_made: tuple[DatedKey, ...] = ()
     model: ModelName | None = None
     fleet: Fleet | None = None
+    review: Review | None = None
 
     @field_validator("version")
     @classmethod

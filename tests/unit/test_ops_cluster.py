@@ -65,7 +65,11 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Machine, list
     (tmp_path / "Pulumi.prod.yaml").write_text((PROJECT / "Pulumi.prod.yaml").read_text())
     secrets = {"gateway-certificate": "a certificate", "gateway-certificate-key": "its key"}
     monkeypatch.setattr(cluster, "Pulumi", lambda m: Pulumi(m, done, secrets))
-    monkeypatch.setattr(cluster, "apply", lambda _pulumi, _console, *arguments, **_: done.append(" ".join(arguments)))
+    monkeypatch.setattr(
+        cluster,
+        "apply",
+        lambda _p, _c, *arguments, plan=None, **_: done.append(" ".join(arguments + (("planned",) if plan else ()))),
+    )
     monkeypatch.setattr(cluster.policies, "for_update", lambda settings, environment: {})
     return machine, done, secrets
 
@@ -104,6 +108,14 @@ def test_the_vault_is_there_and_filled_before_anything_in_the_cluster_is_made(
     (key,) = json.loads(secrets["apiKeys"]).values()
     assert vault.held
     assert key not in str(vault.held), "the vault holds digests of keys"
+
+
+def test_a_saved_plan_is_done_in_one_step_with_the_vault_filled_before(
+    site: tuple[Machine, list[str], dict[str, str]],
+) -> None:
+    machine, done, _ = site
+    cluster.up(machine, production(), quiet(), lambda _: Vault(), plan=Path("plan.json"))
+    assert [step for step in done if step.startswith("up")] == ["up --skip-preview planned"]
 
 
 def test_what_nobody_gave_is_named_before_pods_would_wait_for_it_unless_the_vault_has_it(
@@ -197,7 +209,7 @@ def test_the_commands_lead_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     called: list[str] = []
 
     def note(name: str) -> Callable[..., None]:
-        return lambda *_: called.append(name)
+        return lambda *_, **__: called.append(name)
 
     monkeypatch.setattr("ops.machine.PROJECT", PROJECT)
     monkeypatch.setattr(cluster, "up", note("up"))

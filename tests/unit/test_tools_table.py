@@ -85,7 +85,7 @@ def test_the_go_that_is_asked_for_is_new_enough_for_every_module() -> None:
 
 def test_the_rehearsal_needs_a_control_plane_and_no_deployment_does() -> None:
     group = [t for t in load().values() if t.group == "rehearsal"]
-    names = ["kubernetes", "etcd", "kwok", "pss-evaluator", "kubeconform", "pulumi-resource-kubernetes"]
+    names = ["kubernetes", "etcd", "kwok", "pss-evaluator", "kubeconform", "actionlint", "pulumi-resource-kubernetes"]
     assert [t.name for t in group] == names
     assert not any(t.default or t.on_path for t in group)
     assert load()["kubernetes"].programs == ("kube-apiserver", "kube-controller-manager", "kube-scheduler")
@@ -99,6 +99,7 @@ def test_the_rehearsals_programs_are_built_of_the_versions_the_table_names() -> 
         ("kwok", "sigs.k8s.io/kwok"),
         ("pss-evaluator", "k8s.io/pod-security-admission"),
         ("kubeconform", "github.com/yannh/kubeconform"),
+        ("actionlint", "github.com/rhysd/actionlint"),
         ("kubernetes-node", "k8s.io/kubernetes"),
         ("containerd", "github.com/containerd/containerd/v2"),
         ("cni-plugins", "github.com/containernetworking/plugins"),

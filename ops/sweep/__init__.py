@@ -1,0 +1,1 @@
+"""The sweeper: review stacks whose pull request is closed or whose time is over are removed."""
