@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from components.monitoring import prometheus
 from components.targets.docker.container import Names
+from components.targets.docker.daemon import Daemon
 from components.workload import FILES_DIRECTORY, RUN_AS
 from ops.drill import faster
 from ops.errors import UserError
@@ -88,7 +89,9 @@ class PrometheusFiles:
                 tar.addfile(info, io.BytesIO(data))
         self._client.api.put_archive(self._holder, FILES_DIRECTORY, buffer.getvalue())
         asked = time.time()
-        self._client.containers.get(self._container).kill(signal="SIGHUP")
+        daemon = Daemon()
+        daemon.client = self._client
+        daemon.signal(self._container, "SIGHUP")
         self._taken(asked)
 
     def _taken(self, asked: float) -> None:

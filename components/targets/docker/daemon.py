@@ -31,6 +31,10 @@ class JobFailed(RuntimeError):
     """A job ended with another exit code than 0, or ran over its deadline. The message carries its last log lines."""
 
 
+NO_SHELL = (126, 127)
+"""How a command ends that cannot be run in a container."""
+
+
 class Daemon:
     """One Docker engine, reached the way the provider reaches it: without a host, the environment's own."""
 
@@ -51,11 +55,17 @@ class Daemon:
         )
 
     def signal(self, container: str, signal: str) -> bool:
-        """Send a signal to a running container; False when there is none of that name or it does not run."""
+        """Send a signal to a container's first process; False when there is none of that name or it does not run.
+
+        From inside: what Docker itself has sent a signal it takes for stopped by hand, and would not start again with
+        the machine. Only where an image has no shell is it sent that way.
+        """
         import docker.errors
 
         try:
-            self.client.containers.get(container).kill(signal=signal)
+            found = self.client.containers.get(container)
+            if found.exec_run(["sh", "-c", f"kill -{signal.removeprefix('SIG')} 1"]).exit_code in NO_SHELL:
+                found.kill(signal=signal)
         except docker.errors.NotFound:
             return False
         except docker.errors.APIError as error:
