@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from components.targets.docker.ssh_errors import SshError
 from components.targets.docker.tunnel import Tunnel
 from ops import delivery, docker_client, remote_host
 from ops.errors import UserError
+from ops.fleet.side_by_side import side_by_side
 from ops.machine import Machine
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class Checked:
 
 def check(stack: str, hosts: Sequence[str], project: Path, parallel: int) -> list[Checked]:
     """Look at hosts of the fleet `stack`, `parallel` at a time."""
-    with ThreadPoolExecutor(max_workers=parallel) as threads:
-        return list(threads.map(lambda host: check_one(Machine(f"{stack}.{host}", project)), hosts))
+    return side_by_side(stack, hosts, project, parallel, check_one)
 
 
 def check_one(machine: Machine) -> Checked:
