@@ -11,45 +11,17 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from components.engine_socket import configuration
 from components.monitoring.probe import bash_probe
 from components.workload import FILES_DIRECTORY, File, Image, Resources, Workload
 
 NAME = "watchdog"
 PORT = 2375
-SOCKET = "/var/run/docker.sock"
-"""Where a Docker target mounts the socket (components/targets/docker/agents.py)."""
-
 MEMORY_MIB = 48
 STOP_SECONDS = 10
 """What is frozen ends by no signal that asks; after this it is killed."""
 
 _SCRIPT = Path(__file__).with_name("watchdog.sh")
-_CONFIGURATION = """\
-# Made by components/watchdog.py; changes made here by hand are lost.
-global
-    log stdout format raw local0 warning
-    maxconn 16
-
-defaults
-    mode http
-    log global
-    timeout connect 2s
-    timeout client 60s
-    timeout server 60s
-    timeout http-request 5s
-
-frontend questions
-    bind 127.0.0.1:{port}
-    acl look path_reg ^/(_ping|containers/({names})/json)$
-    acl again path_reg ^/containers/({names})/restart$
-    http-request deny deny_status 403 unless {{ method GET }} look or {{ method POST }} again
-    http-request deny deny_status 403 if {{ req.fhdr(upgrade) -m found }}
-    http-request set-query t={stop} if again
-    default_backend engine
-
-backend engine
-    server engine unix@{socket}
-"""
 
 
 def workload(containers: Sequence[str], patience: int, image: Image) -> Workload:
@@ -58,7 +30,13 @@ def workload(containers: Sequence[str], patience: int, image: Image) -> Workload
     Its image is the gateway's.
     """
     names = "|".join(re.escape(name) for name in containers)
-    proxy = _CONFIGURATION.format(names=names, port=PORT, socket=SOCKET, stop=STOP_SECONDS)
+    rules = (
+        f"acl look path_reg ^/(_ping|containers/({names})/json)$",
+        f"acl again path_reg ^/containers/({names})/restart$",
+        "http-request deny deny_status 403 unless { method GET } look or { method POST } again",
+        f"http-request set-query t={STOP_SECONDS} if again",
+    )
+    proxy = configuration(f"127.0.0.1:{PORT}", 16, rules)
     return Workload(
         name=NAME,
         image=image,

@@ -6,39 +6,15 @@ who asks, and of what it is asked only reading passes: the list of containers, o
 
 from __future__ import annotations
 
+from components.engine_socket import configuration
 from components.monitoring.probe import bash_probe
 from components.workload import FILES_DIRECTORY, File, Image, Resources, Workload
 
 NAME = "engine-api"
 PORT = 2375
-SOCKET = "/var/run/docker.sock"
-"""Where a Docker target mounts the socket (components/targets/docker/agents.py)."""
-
 ALLOWED = r"^(/v[0-9.]+)?/(_ping|version|info|containers/json|containers/[0-9a-f]{12,64}/json)$"
 
-_CONFIGURATION = f"""\
-# Made by components/monitoring; changes made here by hand are lost.
-global
-    log stdout format raw local0 warning
-    maxconn 64
-
-defaults
-    mode http
-    log global
-    timeout connect 2s
-    timeout client 60s
-    timeout server 60s
-    timeout http-request 5s
-
-frontend questions
-    bind :{PORT}
-    http-request deny deny_status 403 unless {{ method GET HEAD }} {{ path_reg {ALLOWED} }}
-    http-request deny deny_status 403 if {{ req.fhdr(upgrade) -m found }}
-    default_backend engine
-
-backend engine
-    server engine unix@{SOCKET}
-"""
+RULES = (f"http-request deny deny_status 403 unless {{ method GET HEAD }} {{ path_reg {ALLOWED} }}",)
 
 
 def workload(image: Image) -> Workload:
@@ -48,7 +24,7 @@ def workload(image: Image) -> Workload:
         image=image,
         command=("haproxy",),
         args=("-db", "-f", f"{FILES_DIRECTORY}/haproxy.cfg"),
-        files=(File(name="haproxy.cfg", content=_CONFIGURATION),),
+        files=(File(name="haproxy.cfg", content=configuration(f":{PORT}", 64, RULES)),),
         port=PORT,
         probe=bash_probe(PORT, "/_ping"),
         resources=Resources(memory_mib=64, cpus=0.25, pids=64),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from rich.markup import escape
@@ -14,10 +13,9 @@ from rich.table import Table
 from components.settings import SettingsError, load, load_overlay
 from ops import docker_client, policies, previewed
 from ops.errors import UserError
+from ops.fleet.side_by_side import side_by_side
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
-
-SAME = "same"
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,7 @@ class Drift:
 
 def look(stack: str, hosts: Sequence[str], project: Path, parallel: int, *, refresh: bool) -> list[Drift]:
     """Ask Pulumi for each host; with `refresh` it looks at the host itself, and sees what was changed by hand."""
-    with ThreadPoolExecutor(max_workers=parallel) as threads:
-        return list(threads.map(lambda host: look_at(Machine(f"{stack}.{host}", project), refresh=refresh), hosts))
+    return side_by_side(stack, hosts, project, parallel, partial(look_at, refresh=refresh))
 
 
 def look_at(machine: Machine, *, refresh: bool) -> Drift:
@@ -69,20 +66,15 @@ def look_at(machine: Machine, *, refresh: bool) -> Drift:
 
 def parse(host: str, output: str, code: int) -> Drift:
     """What `pulumi preview --json` said."""
-    start, end = output.find("{"), output.rfind("}")
     try:
-        document = json.loads(output[start : end + 1])
+        found = previewed.parse(output)
     except ValueError:
         return Drift(host, f"not known: {_last(output)}")
     if code != 0:
-        told = [str(d.get("message", "")) for d in document.get("diagnostics", ()) if d.get("severity") == "error"]
+        told = [one.message for one in found.diagnostics if one.severity == "error"]
         return Drift(host, f"not known: {_last(told[-1]) if told else 'the preview failed'}")
-    changes = {kind: count for kind, count in document.get("changeSummary", {}).items() if kind != SAME and count}
-    steps = document.get("steps") or ()
-    named = tuple(
-        f"{step['op']} {str(step.get('urn', '')).rpartition('::')[2]}" for step in steps if step.get("op") != SAME
-    )
-    return Drift(host, changes=changes, resources=named)
+    changes = {kind: count for kind, count in found.change_summary.items() if kind != previewed.SAME and count}
+    return Drift(host, changes=changes, resources=tuple(f"{step.op} {step.name}" for step in found.changes))
 
 
 def table(drifts: Sequence[Drift]) -> Table:

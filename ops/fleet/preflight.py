@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,7 @@ from ops import delivery, docker_client, remote_host
 from ops.errors import UserError
 from ops.fleet import weights
 from ops.fleet.sharing import Held
+from ops.fleet.side_by_side import side_by_side
 from ops.machine import Machine
 
 if TYPE_CHECKING:
@@ -54,8 +55,7 @@ class Checked:
 
 def check(stack: str, hosts: Sequence[str], project: Path, parallel: int, fleet: Fleet) -> list[Checked]:
     """Look at hosts of the fleet `stack`, `parallel` at a time."""
-    with ThreadPoolExecutor(max_workers=parallel) as threads:
-        return list(threads.map(lambda host: check_one(Machine(f"{stack}.{host}", project), fleet), hosts))
+    return side_by_side(stack, hosts, project, parallel, partial(check_one, fleet=fleet))
 
 
 def check_one(machine: Machine, fleet: Fleet) -> Checked:

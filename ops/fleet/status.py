@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from ops import docker_client
 from ops.errors import UserError
 from ops.fleet import certificates, kept
 from ops.fleet.authority import RENEW_BEFORE, days_left
+from ops.fleet.side_by_side import side_by_side
 from ops.machine import Machine
 from ops.place import endpoint_of
 
@@ -45,8 +45,7 @@ class State:
 
 def look(stack: str, hosts: Sequence[str], project: Path, parallel: int) -> list[State]:
     """Look at hosts of the fleet `stack`, `parallel` at a time."""
-    with ThreadPoolExecutor(max_workers=parallel) as threads:
-        return list(threads.map(lambda host: look_at(Machine(f"{stack}.{host}", project)), hosts))
+    return side_by_side(stack, hosts, project, parallel, look_at)
 
 
 def look_at(machine: Machine) -> State:

@@ -41,6 +41,11 @@ class Bench:
         self.site, self.cache = Site(folder / "site"), folder / "cache"
         self.key, self.other = self._key("key"), self._key("other")
 
+    def loaded(self) -> Bench:
+        """Itself, its site with a bundle whose key it trusts."""
+        self.load(self.bundle(), self.public)
+        return self
+
     @property
     def public(self) -> str:
         return f"{self.key}.pub"

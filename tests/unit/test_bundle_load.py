@@ -28,10 +28,8 @@ def bench(tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def loaded(bench: Bench) -> Bench:
-    """A site that has a bundle and trusts its key."""
-    bench.load(bench.bundle(), bench.public)
-    return bench
+def loaded(tmp_path: Path) -> Bench:
+    return Bench(tmp_path).loaded()
 
 
 def test_a_bundle_becomes_a_release_whose_state_is_the_machines_own(loaded: Bench) -> None:

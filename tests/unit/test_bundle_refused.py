@@ -24,10 +24,8 @@ def bench(tmp_path: Path) -> Bench:
 
 
 @pytest.fixture
-def loaded(bench: Bench) -> Bench:
-    """A site that has a bundle and trusts its key."""
-    bench.load(bench.bundle(), bench.public)
-    return bench
+def loaded(tmp_path: Path) -> Bench:
+    return Bench(tmp_path).loaded()
 
 
 def test_a_flipped_bit_in_a_file_is_named(loaded: Bench) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import random
+from contextlib import nullcontext
 
 import pytest
 
-from rehearsal.hosts.link import QUEUE, Direction, words
+from rehearsal.hosts.link import QUEUE, Direction, words, write
 from rehearsal.hosts.quality import Quality
 
 pytestmark = pytest.mark.unit
@@ -70,3 +73,15 @@ def test_an_impossible_link_is_refused(impossible: dict[str, float]) -> None:
 def test_the_link_program_is_told_all_of_a_quality() -> None:
     assert words(Quality(delay=0.4, loss=0.05, bits_per_second=1e6)) == ["0.4", "0.05", "1000000.0"]
     assert words(Quality()) == ["0.0", "0.0", "0"]
+
+
+@pytest.mark.parametrize(("code", "ends"), [(errno.EIO, False), (errno.EBADFD, True), (errno.ENODEV, True)])
+def test_a_frame_for_a_device_that_is_not_up_yet_is_lost_and_the_line_stays(
+    monkeypatch: pytest.MonkeyPatch, code: int, ends: bool
+) -> None:
+    def refuse(device: int, frame: bytes) -> int:
+        raise OSError(code, "x")
+
+    monkeypatch.setattr(os, "write", refuse)
+    with pytest.raises(OSError, match="x") if ends else nullcontext():
+        write(3, b"frame")

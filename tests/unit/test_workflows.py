@@ -39,6 +39,7 @@ MAY = {
 
 SAME_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
 
+
 def workflow(path: Path) -> dict[str, Any]:
     # A loader that keeps `on` a word: YAML 1.1 takes it for true.
     found: dict[str, Any] = yaml.load(path.read_text(), Loader=yaml.BaseLoader)
