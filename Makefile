@@ -10,10 +10,11 @@ TEST_ALONE := python -m pytest -m alone tests/docker
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # A fleet's hosts get the images that are built here from this machine's engine.
 FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK))).yaml && echo --engine --fleet)
-# What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment.
+# What a caller may give as HOSTS or PRICE_PER_HOUR reaches the commands through the environment; so does every other
+# variable of make's command line, as CONFIRM and NO_BACKUP, and one that nobody gave is not there.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore state-backup state-restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -33,7 +34,7 @@ preview: ## show what `make up` would change
 smoke: ## ask every model of the running stack, run its code, call its tools; check the containers
 	@$(SET_UP) --tools -- $(OPS) smoke --stack $(STACK)
 
-down: ## remove everything but the weights (PURGE=1: everything)
+down: ## remove everything but the weights (PURGE=1: everything); of production CONFIRM=name, NO_BACKUP="why"
 	@$(SET_UP) --tools -- $(OPS) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(FORCE),--force)
 
 drift: ## what differs from the description where STACK runs, changes by hand included
@@ -74,6 +75,12 @@ backup: ## save figures, logs, silences, accounts and chats in one file (FILE=pa
 
 restore: ## put a backup in place; what is there is saved first (FILE=path; the newest without it)
 	@$(SET_UP) --tools -- $(OPS) restore --stack $(STACK) $(if $(FILE),--file $(FILE))
+
+state-backup: ## save a copy of what Pulumi knows of STACK, checked, secrets encrypted (FILE=path)
+	@$(SET_UP) --tools -- $(OPS) state-backup --stack $(STACK) $(if $(FILE),--file $(FILE))
+
+state-restore: ## put a copy of the state back; what is there is saved first (FILE=path; the newest without it)
+	@$(SET_UP) --tools -- $(OPS) state-restore --stack $(STACK) $(if $(FILE),--file $(FILE))
 
 drill: ## cause faults in the running STACK and see which alert each raises (ONLY=kill,freeze)
 	@$(SET_UP) --tools -- $(OPS) drill --stack $(STACK) $(if $(ONLY),--only $(ONLY))

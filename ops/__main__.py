@@ -191,6 +191,22 @@ def restore(stack: Stack = "dev", file: BackupFile = None) -> None:
     run(stack, file, console)
 
 
+@app.command("state-backup")
+def state_backup(stack: Stack = "dev", file: BackupFile = None) -> None:
+    """Save a copy of what Pulumi knows of the stack; secrets in it stay encrypted."""
+    from ops.state_command import backup
+
+    backup(stack, file, console)
+
+
+@app.command("state-restore")
+def state_restore(stack: Stack = "dev", file: BackupFile = None) -> None:
+    """Put a copy of the state back; the newest one without a file."""
+    from ops.state_command import restore
+
+    restore(stack, file, console)
+
+
 @app.command()
 def drill(
     stack: Stack = "dev", only: Annotated[str, typer.Option(help="names of drills with commas; all without it")] = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,11 +10,12 @@ from rich.console import Console
 
 from components import keeping
 from components.settings import Settings
-from components.targets.aks.teardown import confirmed, stays
+from components.targets.aks.teardown import stays
 from components.targets.spec import Aks, Docker, Kubernetes
-from ops import cluster_pods, keys, monitoring, secret, vault, webui
+from ops import cluster_pods, keys, monitoring, secret, state_backup, vault, webui
 from ops.deployment import apply
 from ops.errors import UserError
+from ops.guard import teardown
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 from ops.vault_store import AzureVault, Store
@@ -44,6 +44,7 @@ def up(machine: Machine, settings: Settings, console: Console, open_vault: Calla
     with machine.lock(f"make up STACK={machine.stack}"):
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        state_backup.save_before_a_change(pulumi, console)
         in_vault = vault.vault_of(settings)
         if not in_vault:
             secret.require(pulumi, settings, machine.stack)
@@ -133,16 +134,13 @@ def rotate(
         console.print(f"  make up STACK={pulumi.machine.stack} tells monitoring of the new key's age")
 
 
-def down(machine: Machine, settings: Settings, console: Console, typed: Callable[[], str] = sys.stdin.readline) -> None:
-    """Take the stack down; in production only after its name was typed, which `typed` reads. Raises UserError."""
+def down(machine: Machine, settings: Settings, console: Console, typed: Callable[[], str] | None = None) -> None:
+    """Take the stack down, production after what ops/guard asks (`typed` reads a line). Raises UserError."""
     stack, target = machine.stack, of(settings)
-    if settings.environment == "prod":
-        console.print(f"this takes down production. Type the stack's name, {stack}, to go on: ", end="")
-        if not confirmed(typed(), stack):
-            raise UserError("that is not the stack's name", harm="nothing was taken down", fix="type it exactly")
-    with machine.lock(f"make down STACK={stack}"):
+    with machine.lock(teardown.allow(machine, settings, console, typed)):
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        state_backup.save_before_a_change(pulumi, console)
         pulumi.check("state", "unprotect", "--all", "--yes", "-s", stack)
         apply(pulumi, console, "destroy", "--refresh")
     for sentence in stays(target, stack) if target else ():

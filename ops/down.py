@@ -11,11 +11,13 @@ from components.monitoring import alertmanager, collector, grafana, loki, node_e
 from components.settings import Settings, SettingsError, load, load_overlay
 from components.settings.stack_file import DESCRIPTION, host_of
 from components.webui.workload import VOLUME as DATA
-from ops import cluster, docker_client, recovery
+from ops import cluster, docker_client, recovery, state_backup
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.fleet import kept
 from ops.forget import forget
+from ops.guard import teardown
+from ops.guard.confirm import require_name
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 
@@ -53,17 +55,21 @@ def run(stack: str, purge: bool, console: Console, *, force: bool = False) -> No
                 error.fix += f"\nwhen the host is gone for ever: make down STACK={stack} FORCE=1"
             raise
         console.print(f"  {error.what}: its state is cleaned without it", markup=False, highlight=False)
-        with machine.lock(f"make down STACK={stack}"):
+        require_name(stack, settings, "this forgets a host of production", console)
+        with machine.lock(f"make down STACK={stack} FORCE=1"):
             pulumi = Pulumi(machine)
             pulumi.ensure_stack()
+            state_backup.save_before_a_change(pulumi, console)
             recovery.release_lock(pulumi, console)
             forget(pulumi, console)
             if purge:
                 _purge(pulumi, console)
         return
-    with machine.lock(f"make down STACK={stack}"), recovery.swept(client, stack):
+    doing = teardown.allow(machine, settings, console)
+    with machine.lock(doing), recovery.swept(client, stack):
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        state_backup.save_before_a_change(pulumi, console)
         recovery.recover(pulumi, client, console)
         # Refreshing first: a container that was removed by hand would otherwise fail to be removed again.
         apply(pulumi, console, "destroy", "--refresh")
@@ -95,7 +101,8 @@ def _described(machine: Machine) -> Settings:
 def _purge(pulumi: Pulumi, console: Console) -> None:
     machine, stack = pulumi.machine, pulumi.machine.stack
     pulumi.check("stack", "rm", stack, "--yes", "--preserve-config")
-    # Pulumi keeps copies of a removed stack's state.
+    # Pulumi keeps copies of a removed stack's state, and so do we; without its passphrase nobody could read one.
+    state_backup.remove_copies(machine)
     for part in ("backups/slm", "history/slm", "locks/organization/slm"):
         shutil.rmtree(machine.backend / ".pulumi" / part / stack, ignore_errors=True)
     for copy in (machine.backend / ".pulumi/stacks/slm").glob(f"{stack}.json*"):

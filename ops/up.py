@@ -11,7 +11,19 @@ from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
-from ops import cluster, delivery, docker_client, keys, monitoring, preflight, recovery, remote_host, secret, webui
+from ops import (
+    cluster,
+    delivery,
+    docker_client,
+    keys,
+    monitoring,
+    preflight,
+    recovery,
+    remote_host,
+    secret,
+    state_backup,
+    webui,
+)
 from ops.deployment import apply
 from ops.fleet import certificates, kept
 from ops.images import resolve_all
@@ -44,6 +56,7 @@ def run(stack: str, model: str | None, console: Console) -> None:
         check_host(client, machine, settings)
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        state_backup.save_before_a_change(pulumi, console)
         certificates.ensure(pulumi, settings, console)
         secret.require(pulumi, settings, stack)
         key = keys.current(keys.ensure(pulumi))

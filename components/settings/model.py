@@ -70,6 +70,26 @@ class SecurityException(Value):
         return expires
 
 
+class Allowance(Value):
+    """One protected resource that this change replaces or deletes, named as `make preview` names it, why, until when.
+
+    It is taken out when that is done: one that nothing needs is refused as well as an expired one.
+    """
+
+    resource: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=10, max_length=500)
+    expires: Day
+
+    @field_validator("expires")
+    @classmethod
+    def _lasts(cls, expires: date, info: ValidationInfo) -> date:
+        today = (info.context or {}).get("today") or date.today()
+        if expires < today:
+            which = f"permission to replace '{info.data.get('resource')}'"
+            raise ValueError(f"{which} expired {expires} — remove it, or decide a new date")
+        return expires
+
+
 class Security(Value):
     """What deviates from the hardened default, written down: exceptions, and the registries images may come from."""
 
@@ -107,7 +127,9 @@ class Settings(Value):
     what this site's way to the outside needs, `left_out` the optional parts (by the role of their
     image) that this machine could not get, `keys_made` when each API key was made. `model`, when set, has replaced the
     first engine's model. `prices`, in US dollars an hour of one node, go before those of the catalogue. `fleet` lists
-    hosts that get all this, each as a stack of its own, whose settings have no fleet.
+    hosts that get all this, each as a stack of its own, whose settings have no fleet. `allow_replace` names what a
+    change may replace or delete although it is protected. In production `make down` takes a backup that is at most
+    `backup_max_age_hours` old.
     """
 
     version: int = Field(SCHEMA_VERSION, ge=1)
@@ -127,6 +149,8 @@ class Settings(Value):
     keys_made: tuple[DatedKey, ...] = ()
     model: ModelName | None = None
     fleet: Fleet | None = None
+    allow_replace: tuple[Allowance, ...] = ()
+    backup_max_age_hours: int = Field(24, ge=1, le=24 * 31)
 
     @field_validator("version")
     @classmethod
