@@ -15,7 +15,7 @@ from components.targets.spec import Aks, Docker, Kubernetes
 from ops import cluster_pods, keys, monitoring, secret, state_backup, vault, webui
 from ops.deployment import apply
 from ops.errors import UserError
-from ops.guard import teardown
+from ops.guard import changes, teardown
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 from ops.vault_store import AzureVault, Store
@@ -53,13 +53,14 @@ def up(machine: Machine, settings: Settings, console: Console, open_vault: Calla
             webui.ensure_secrets(pulumi)
         if settings.monitoring and settings.monitoring.grafana and not settings.monitoring.managed:
             monitoring.ensure_secrets(pulumi)
+        allowed = changes.before_up(pulumi, settings, console)
         console.print(f"deploying stack [bold]{machine.stack}[/bold]")
         if in_vault:
-            apply(pulumi, console, "up", "--skip-preview", *CLOUD_FIRST)
+            apply(pulumi, console, "up", "--skip-preview", *CLOUD_FIRST, *allowed)
             # What somebody put there in another way (a certificate that Key Vault renews itself) counts as well.
             fill(pulumi, settings, open_vault(in_vault), console)
         with said_of_pods(settings, console):
-            apply(pulumi, console, "up", "--skip-preview")
+            apply(pulumi, console, "up", "--skip-preview", *allowed)
         console.print(pulumi.check("stack", "output", "-s", machine.stack), markup=False, highlight=False)
         monitoring.tell(settings, machine.stack, console)
     console.print(f"  every pod gave a token before it counted as ready; next: make key STACK={machine.stack}")

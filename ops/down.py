@@ -7,10 +7,8 @@ import shutil
 
 from rich.console import Console
 
-from components.monitoring import alertmanager, collector, grafana, loki, node_exporter, prometheus
 from components.settings import Settings, SettingsError, load, load_overlay
 from components.settings.stack_file import DESCRIPTION, host_of
-from components.webui.workload import VOLUME as DATA
 from ops import cluster, docker_client, recovery, state_backup
 from ops.deployment import apply
 from ops.errors import UserError
@@ -18,19 +16,9 @@ from ops.fleet import kept
 from ops.forget import forget
 from ops.guard import teardown
 from ops.guard.confirm import require_name
+from ops.guard.kinds import KEPT
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
-
-KEPT = {
-    DATA: "accounts and chats",
-    prometheus.VOLUME: "figures",
-    loki.VOLUME: "logs",
-    alertmanager.VOLUME: "silences of alerts",
-    collector.VOLUME: "how far logs were read",
-    node_exporter.TEXT_VOLUME: "when backups were made",
-    grafana.VOLUME: "what people made in Grafana",
-}
-"""What is in volumes that are no weights, by the end of their names."""
 
 
 def run(stack: str, purge: bool, console: Console, *, force: bool = False) -> None:

@@ -26,6 +26,7 @@ from ops import (
 )
 from ops.deployment import apply
 from ops.fleet import certificates, kept
+from ops.guard import changes
 from ops.images import resolve_all
 from ops.local_weights import bring
 from ops.machine import Machine
@@ -68,10 +69,11 @@ def run(stack: str, model: str | None, console: Console) -> None:
             known = recovery.recover(pulumi, client, console)
             settings = prepare(client, machine, settings, console)
             bring(client, stack, settings, console)
+            allowed = changes.before_up(pulumi, settings, console)
             console.print(f"deploying stack [bold]{stack}[/bold]")
             options = recovery.repair(client, stack, known, console)
             stopping = partial(recovery.stop_waiting, client, stack)
-            watch = apply(pulumi, console, "up", "--skip-preview", *options, on_interrupt=stopping)
+            watch = apply(pulumi, console, "up", "--skip-preview", *options, *allowed, on_interrupt=stopping)
         if watch.served:
             machine.record({"served": {**settings.served, **sources_by_model(settings, watch.served)}})
             settings = load(stack, machine.project, load_overlay(machine.config_file))

@@ -116,7 +116,9 @@ def test_control_68_a_fresh_and_whole_backup_is_told_with_its_age(machine: Machi
 
 def test_control_68_a_reason_stands_in_for_the_backup_and_is_written_down(machine: Machine) -> None:
     console = quiet()
-    doing = teardown.allow(machine, keeping(), console, lambda: "site", {"NO_BACKUP": "the site moves,\n all is copied"})
+    doing = teardown.allow(
+        machine, keeping(), console, lambda: "site", {"NO_BACKUP": "the site moves,\n all is copied"}
+    )
     assert doing == 'make down STACK=site NO_BACKUP="the site moves, all is copied"'
     assert "the site moves" in said(console)
     with machine.lock(doing):

@@ -54,6 +54,8 @@ class Pulumi:
         self.held[key] = value
 
     def check(self, *arguments: str, **_: Any) -> str:
+        if arguments[:2] == ("stack", "export"):
+            return "{}"
         self.done.append(" ".join(arguments))
         return ""
 
