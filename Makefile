@@ -14,7 +14,7 @@ FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK
 # variable of make's command line, as CONFIRM and NO_BACKUP, and one that nobody gave is not there.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore state-backup state-restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore state-backup state-restore recover bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -75,6 +75,9 @@ backup: ## save figures, logs, silences, accounts and chats in one file (FILE=pa
 
 restore: ## put a backup in place; what is there is saved first (FILE=path; the newest without it)
 	@$(SET_UP) --tools -- $(OPS) restore --stack $(STACK) $(if $(FILE),--file $(FILE))
+
+recover: ## explain and mend what a killed run or a hand left behind (APPLY=1: also what may lose something)
+	@$(SET_UP) --tools -- $(OPS) recover --stack $(STACK) $(if $(APPLY),--apply)
 
 state-backup: ## save a copy of what Pulumi knows of STACK, checked, secrets encrypted (FILE=path)
 	@$(SET_UP) --tools -- $(OPS) state-backup --stack $(STACK) $(if $(FILE),--file $(FILE))

@@ -191,6 +191,16 @@ def restore(stack: Stack = "dev", file: BackupFile = None) -> None:
     run(stack, file, console)
 
 
+@app.command()
+def recover(
+    stack: Stack = "dev", apply: Annotated[bool, typer.Option(help="also do what may lose something")] = False
+) -> None:
+    """Explain what an earlier run or a hand left behind, and mend it; exit code 1 while something is left to do."""
+    from ops.recover import run
+
+    raise typer.Exit(run(stack, console, apply=apply))
+
+
 @app.command("state-backup")
 def state_backup(stack: Stack = "dev", file: BackupFile = None) -> None:
     """Save a copy of what Pulumi knows of the stack; secrets in it stay encrypted."""

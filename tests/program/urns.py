@@ -6,6 +6,7 @@ resource and makes another one: a volume, a vault, a cluster. An alias says what
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +32,8 @@ class Urn:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.path}::{self.name}"
+        # Weights of another pin are meant to be another volume, beside the old one.
+        return f"{self.path}::{re.sub(r'-[0-9a-f]{12}(-[0-9a-f]{6})?(?=-|$)', '-<pin>', self.name)}"
 
 
 @dataclass
