@@ -14,7 +14,7 @@ FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK
 # variable of make's command line, as CONFIRM and NO_BACKUP, and one that nobody gave is not there.
 export HOSTS PRICE_PER_HOUR
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore state-backup state-restore recover bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check key secret rotate-key webui-password rotate-webui-key backup restore state-backup state-restore recover import bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -78,6 +78,9 @@ restore: ## put a backup in place; what is there is saved first (FILE=path; the 
 
 recover: ## explain and mend what a killed run or a hand left behind (APPLY=1: also what may lose something)
 	@$(SET_UP) --tools -- $(OPS) recover --stack $(STACK) $(if $(APPLY),--apply)
+
+import: ## propose which resources of STACK take over what exists already (ID=id,NAME=id or FILE=path); changes nothing
+	@$(SET_UP) --tools -- $(OPS) import --stack $(STACK) $(if $(ID),--id "$(ID)") $(if $(FILE),--file $(FILE))
 
 state-backup: ## save a copy of what Pulumi knows of STACK, checked, secrets encrypted (FILE=path)
 	@$(SET_UP) --tools -- $(OPS) state-backup --stack $(STACK) $(if $(FILE),--file $(FILE))

@@ -201,6 +201,18 @@ def recover(
     raise typer.Exit(run(stack, console, apply=apply))
 
 
+@app.command("import")
+def import_(
+    stack: Stack = "dev",
+    id: Annotated[str, typer.Option(help="ids, or NAME=id, with commas")] = "",
+    file: Annotated[Path | None, typer.Option(help="a file with one a line")] = None,
+) -> None:
+    """Propose which resources of the stack take over what exists already; nothing is changed."""
+    from ops.adopt import run
+
+    raise typer.Exit(run(stack, id, file, console))
+
+
 @app.command("state-backup")
 def state_backup(stack: Stack = "dev", file: BackupFile = None) -> None:
     """Save a copy of what Pulumi knows of the stack; secrets in it stay encrypted."""

@@ -15,6 +15,7 @@ from components.gateway.keys import DatedKey
 from components.models import Model, ModelName, Site
 from components.monitoring.roles import optional_roles, required_roles
 from components.monitoring.settings import Monitoring
+from components.settings.adoption import Adoption
 from components.settings.clusters import foreign_images
 from components.settings.cross_references import cross_references
 from components.settings.fleet import Fleet
@@ -128,8 +129,8 @@ class Settings(Value):
     image) that this machine could not get, `keys_made` when each API key was made. `model`, when set, has replaced the
     first engine's model. `prices`, in US dollars an hour of one node, go before those of the catalogue. `fleet` lists
     hosts that get all this, each as a stack of its own, whose settings have no fleet. `allow_replace` names what a
-    change may replace or delete although it is protected. In production `make down` takes a backup that is at most
-    `backup_max_age_hours` old.
+    change may replace or delete although it is protected, `adopt` what is taken over instead of made.
+    In production `make down` takes a backup that is at most `backup_max_age_hours` old.
     """
 
     version: int = Field(SCHEMA_VERSION, ge=1)
@@ -150,6 +151,7 @@ class Settings(Value):
     model: ModelName | None = None
     fleet: Fleet | None = None
     allow_replace: tuple[Allowance, ...] = ()
+    adopt: tuple[Adoption, ...] = ()
     backup_max_age_hours: int = Field(24, ge=1, le=24 * 31)
 
     @field_validator("version")
