@@ -74,6 +74,10 @@ class Pulumi:
         """Whether a passphrase is here or was given, without making one."""
         return _passphrase_given() or (self.machine.config_path.parent / PASSPHRASE).exists()
 
+    def can_open(self) -> bool:
+        """Whether what opens the stack's secrets may be here: its passphrase, or a provider that has none."""
+        return self.has_passphrase() or self.secrets_provider not in (None, "passphrase")
+
     def run(
         self,
         *arguments: str,

@@ -84,7 +84,7 @@ def drift_of(found: Preview) -> tuple[list[Step], list[Step]]:
 
 def _require_state(pulumi: Pulumi) -> None:
     stack = pulumi.machine.stack
-    if not pulumi.has_passphrase() and pulumi.secrets_provider in (None, "passphrase"):
+    if not pulumi.can_open():
         raise UserError(
             f"the passphrase of stack '{stack}' is not on this machine",
             harm="its keys and the secrets in its state cannot be read; nothing was changed",

@@ -81,10 +81,13 @@ def save_before_a_change(pulumi: Pulumi, console: Console) -> None:
 
 
 def remove_copies(machine: Machine) -> int:
-    """Remove every copy of a stack's state; gives how many there were."""
-    found = list(folder_of(machine).glob("state-*.zip"))
+    """Remove every copy of a stack's state, and their folder unless backups are in it; gives how many there were."""
+    folder = folder_of(machine)
+    found = list(folder.glob("state-*.zip"))
     for file in found:
         file.unlink()
+    if folder.exists() and not any(folder.iterdir()):
+        folder.rmdir()
     return len(found)
 
 

@@ -21,7 +21,7 @@ def backup(stack: str, file: Path | None, console: Console) -> Path:
     load(stack, machine.project, load_overlay(machine.config_path))
     with machine.lock(f"make state-backup STACK={stack}"):
         pulumi = Pulumi(machine)
-        if not pulumi.has_passphrase() or not pulumi.exists() or not (saved := state_backup.save(pulumi, file)):
+        if not pulumi.can_open() or not pulumi.exists() or not (saved := state_backup.save(pulumi, file)):
             raise UserError(
                 f"stack '{stack}' has no state with resources in it",
                 harm="there is nothing to save",
@@ -38,6 +38,6 @@ def restore(stack: str, file: Path | None, console: Console, typed: Callable[[],
     require_name(stack, settings, "this replaces what Pulumi knows of production", console, typed)
     with machine.lock(f"make state-restore STACK={stack}"):
         pulumi = Pulumi(machine)
-        if pulumi.has_passphrase():
+        if pulumi.can_open():
             recovery.release_lock(pulumi, console)
         state_backup.put_back(pulumi, file, console)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from components.settings import Settings, load
+from ops import preview
 from ops.errors import UserError
 from ops.guard import changes, kinds
 from tests.rehearsal.small_project import SmallProject, spoken
@@ -37,7 +38,7 @@ def allowing(*names: str) -> Settings:
 
 
 def test_control_68_a_replacement_and_a_deletion_are_held_until_the_change_names_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(kinds.PROTECTED, KIND, "what it holds")
     held = tmp_path / "project/held.json"
@@ -60,6 +61,16 @@ def test_control_68_a_replacement_and_a_deletion_are_held_until_the_change_names
     with pytest.raises(UserError, match="a protected resource would be replaced or deleted"):
         project.up()
     assert there() == {"vault": "1", "registry": "1"}
+
+    described = [allowing("registry"), allowing("registry", "vault")]
+    monkeypatch.setattr(preview, "load", lambda *_: described.pop(0))
+    monkeypatch.setattr(preview, "Machine", lambda _: project.machine)
+    monkeypatch.setattr(preview, "Pulumi", lambda _: project.pulumi)
+    with pytest.raises(UserError, match="it replaces vault"):
+        preview.run("site")
+    assert "vault" in capfd.readouterr().out, "the terminal gets Pulumi's own preview"
+    assert preview.run("site") == 0
+    assert "it deletes registry" in capfd.readouterr().out
 
     options = changes.before_up(project.pulumi, allowing("registry", "vault"), spoken())
     assert options == ("--ignore-protect",)

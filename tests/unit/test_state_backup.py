@@ -125,7 +125,13 @@ def test_the_last_copies_are_kept_and_what_a_person_named_stays(machine: Machine
     newest = json.loads(state_backup.read(kept[-1], "site")[1])["deployment"]["manifest"]["time"]
     assert newest == f"2026-11-27T10:00:{state_backup.KEPT + 2:02}Z"
     assert own.exists()
+    folder = machine.project / ".slm/backups/site"
+    (folder / "backup-20261127-100000.zip").touch()
     assert state_backup.remove_copies(machine) == state_backup.KEPT
+    assert [file.name for file in folder.iterdir()] == ["backup-20261127-100000.zip"], "data is no copy of the state"
+    (folder / "backup-20261127-100000.zip").unlink()
+    assert state_backup.remove_copies(machine) == 0
+    assert not folder.exists()
 
 
 def test_the_newest_is_put_back_after_what_is_there_was_saved(machine: Machine) -> None:
