@@ -117,6 +117,8 @@ def rotate(
     wait: Callable[[float], object] = time.sleep,
 ) -> None:
     """Add a key, give every gateway the time to read it, and retire the others. Raises UserError."""
+    in_vault = vault.vault_of(settings)
+    allowed = () if in_vault else changes.before_up(pulumi, settings, console)
     both = keys.with_another(dict(old))
     newest = list(both)[-1]
     for held, new, said in (
@@ -124,10 +126,10 @@ def rotate(
         ({newest: both[newest]}, None, f"only {newest} opens"),
     ):
         keys.save(pulumi, held, new=new)
-        if name := vault.vault_of(settings):
-            fill(pulumi, settings, open_vault(name), console)
+        if in_vault:
+            fill(pulumi, settings, open_vault(in_vault), console)
         else:
-            apply(pulumi, console, "up", "--skip-preview")
+            apply(pulumi, console, "up", "--skip-preview", *allowed)
         console.print(f"  waiting {READ_AGAIN} s: so long a pod may take to see a changed file")
         wait(READ_AGAIN)
         console.print(f"  {said}; make key STACK={pulumi.machine.stack} shows the newest")
