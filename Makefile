@@ -12,10 +12,11 @@ ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 FLEET := $(shell grep -qs '^  slm:fleet:' Pulumi.$(firstword $(subst ., ,$(STACK))).yaml && echo --engine --fleet)
 # A review stack runs on this machine's own Docker engine unless its base names a cluster.
 REVIEW_ENGINE := $(shell grep -qs 'kind: kubernetes' Pulumi.$(or $(FROM),dev).yaml || echo --engine)
-# What a caller may give as one of these reaches the commands through the environment, and no shell reads it.
+# What a caller may give as one of these reaches the commands through the environment, and no shell reads it; so does
+# every other variable of make's command line, as CONFIRM and NO_BACKUP, and one that nobody gave is not there.
 export HOSTS BASE PRICE_PER_HOUR ALLOW_UNKNOWN OWNER OPEN KEEP FORGET TITLE
 .DEFAULT_GOAL := help
-.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check policies readiness outdated release-check key secret rotate-key webui-password rotate-webui-key backup restore bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format bench-edge report-pr review review-down sweep comment issue open-prs
+.PHONY: help setup doctor up preview smoke down status report alert-test drift fleet-ca check policies readiness outdated release-check key secret rotate-key webui-password rotate-webui-key backup restore state-backup state-restore recover import bundle bundle-key load drill backup-webui restore-webui pin schema env rehearse test test-fast test-edge bench bench-deploy lint format bench-edge report-pr review review-down sweep comment issue open-prs
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,7 +36,7 @@ preview: ## show what `make up` would change (PLAN=path: save it for `make up PL
 smoke: ## ask every model of the running stack, run its code, call its tools; check the containers
 	@$(SET_UP) --tools -- $(OPS) smoke --stack $(STACK)
 
-down: ## remove everything but the weights (PURGE=1: everything)
+down: ## remove everything but the weights (PURGE=1: everything); of production CONFIRM=name, NO_BACKUP="why"
 	@$(SET_UP) --tools -- $(OPS) down --stack $(STACK) $(if $(PURGE),--purge) $(if $(FORCE),--force)
 
 review: ## bring up and smoke-test the review stack of a pull request (PR=12 OWNER=name HOURS=48 FROM=dev FILE=path)
@@ -109,6 +110,18 @@ backup: ## save figures, logs, silences, accounts and chats in one file (FILE=pa
 
 restore: ## put a backup in place; what is there is saved first (FILE=path; the newest without it)
 	@$(SET_UP) --tools -- $(OPS) restore --stack $(STACK) $(if $(FILE),--file $(FILE))
+
+recover: ## explain and mend what a killed run or a hand left behind (APPLY=1: also what may lose something)
+	@$(SET_UP) --tools -- $(OPS) recover --stack $(STACK) $(if $(APPLY),--apply)
+
+import: ## propose which resources of STACK take over what exists already (ID=id,NAME=id or FILE=path); changes nothing
+	@$(SET_UP) --tools -- $(OPS) import --stack $(STACK) $(if $(ID),--id "$(ID)") $(if $(FILE),--file $(FILE))
+
+state-backup: ## save a copy of what Pulumi knows of STACK, checked, secrets encrypted (FILE=path)
+	@$(SET_UP) --tools -- $(OPS) state-backup --stack $(STACK) $(if $(FILE),--file $(FILE))
+
+state-restore: ## put a copy of the state back; what is there is saved first (FILE=path; the newest without it)
+	@$(SET_UP) --tools -- $(OPS) state-restore --stack $(STACK) $(if $(FILE),--file $(FILE))
 
 drill: ## cause faults in the running STACK and see which alert each raises (ONLY=kill,freeze)
 	@$(SET_UP) --tools -- $(OPS) drill --stack $(STACK) $(if $(ONLY),--only $(ONLY))

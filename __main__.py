@@ -5,6 +5,7 @@ import gc
 import pulumi
 
 from components import plan
+from components.adopting import Adopting
 from components.program import connect, read_settings, told_in_words
 from components.secrets import ConfigSecrets
 from components.stack import EngineStack, ExternalStack, GatewayStack, MonitoringStack, WatchdogStack, WebUiStack
@@ -13,6 +14,8 @@ from components.stack import EngineStack, ExternalStack, GatewayStack, Monitorin
 # quarter of every preview, and found 5 MiB of 160.
 gc.disable()
 settings = read_settings()
+adopting = Adopting(settings.adopt)
+adopting.register()
 secrets = ConfigSecrets(pulumi.Config("slm"), webui=settings.webui is not None)
 with told_in_words():
     targets = connect(settings)
@@ -32,6 +35,7 @@ with told_in_words():
         if settings.monitoring
         else None
     )
+adopting.require_all_met()
 pulumi.export("endpoint", gateway.endpoint)
 if gateway.address is not None:
     pulumi.export("address", gateway.address)

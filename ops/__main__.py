@@ -321,6 +321,44 @@ def restore(stack: Stack = "dev", file: BackupFile = None) -> None:
 
 
 @app.command()
+def recover(
+    stack: Stack = "dev", apply: Annotated[bool, typer.Option(help="also do what may lose something")] = False
+) -> None:
+    """Explain what an earlier run or a hand left behind, and mend it; exit code 1 while something is left to do."""
+    from ops.recover import run
+
+    raise typer.Exit(run(stack, console, apply=apply))
+
+
+@app.command("import")
+def import_(
+    stack: Stack = "dev",
+    id: Annotated[str, typer.Option(help="ids, or NAME=id, with commas")] = "",
+    file: Annotated[Path | None, typer.Option(help="a file with one a line")] = None,
+) -> None:
+    """Propose which resources of the stack take over what exists already; nothing is changed."""
+    from ops.adopt import run
+
+    raise typer.Exit(run(stack, id, file, console))
+
+
+@app.command("state-backup")
+def state_backup(stack: Stack = "dev", file: BackupFile = None) -> None:
+    """Save a copy of what Pulumi knows of the stack; secrets in it stay encrypted."""
+    from ops.state_command import backup
+
+    backup(stack, file, console)
+
+
+@app.command("state-restore")
+def state_restore(stack: Stack = "dev", file: BackupFile = None) -> None:
+    """Put a copy of the state back; the newest one without a file."""
+    from ops.state_command import restore
+
+    restore(stack, file, console)
+
+
+@app.command()
 def drill(
     stack: Stack = "dev", only: Annotated[str, typer.Option(help="names of drills with commas; all without it")] = ""
 ) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,11 +12,12 @@ from rich.console import Console
 
 from components import keeping
 from components.settings import Settings
-from components.targets.aks.teardown import confirmed, stays
+from components.targets.aks.teardown import stays
 from components.targets.spec import Aks, Docker, Kubernetes
-from ops import cluster_pods, keys, monitoring, policies, secret, vault, webui
+from ops import cluster_pods, keys, monitoring, policies, secret, state_backup, vault, webui
 from ops.deployment import apply
 from ops.errors import UserError
+from ops.guard import changes, teardown
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
 from ops.vault_store import AzureVault, Store
@@ -55,6 +55,7 @@ def up(
     with machine.lock(f"make up STACK={machine.stack}"):
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        state_backup.save_before_a_change(pulumi, console)
         in_vault = vault.vault_of(settings)
         if not in_vault:
             secret.require(pulumi, settings, machine.stack)
@@ -63,15 +64,16 @@ def up(
             webui.ensure_secrets(pulumi)
         if settings.monitoring and settings.monitoring.grafana and not settings.monitoring.managed:
             monitoring.ensure_secrets(pulumi)
+        allowed = changes.before_up(pulumi, settings, console)
         console.print(f"deploying stack [bold]{machine.stack}[/bold]")
         if in_vault:
             if plan is None:
-                apply(pulumi, console, "up", "--skip-preview", *CLOUD_FIRST)
+                apply(pulumi, console, "up", "--skip-preview", *CLOUD_FIRST, *allowed)
             # What somebody put there in another way (a certificate that Key Vault renews itself) counts as well.
             fill(pulumi, settings, open_vault(in_vault), console)
         judged = policies.for_update(settings, {**os.environ, **pulumi.environment()})
         with said_of_pods(settings, console):
-            apply(pulumi, console, "up", "--skip-preview", plan=plan, extra=judged)
+            apply(pulumi, console, "up", "--skip-preview", *allowed, plan=plan, extra=judged)
         console.print(pulumi.check("stack", "output", "-s", machine.stack), markup=False, highlight=False)
         monitoring.tell(settings, machine.stack, console)
     console.print(f"  every pod gave a token before it counted as ready; next: make key STACK={machine.stack}")
@@ -128,6 +130,8 @@ def rotate(
     wait: Callable[[float], object] = time.sleep,
 ) -> None:
     """Add a key, give every gateway the time to read it, and retire the others. Raises UserError."""
+    in_vault = vault.vault_of(settings)
+    allowed = () if in_vault else changes.before_up(pulumi, settings, console)
     both = keys.with_another(dict(old))
     newest = list(both)[-1]
     for held, new, said in (
@@ -135,10 +139,10 @@ def rotate(
         ({newest: both[newest]}, None, f"only {newest} opens"),
     ):
         keys.save(pulumi, held, new=new)
-        if name := vault.vault_of(settings):
-            fill(pulumi, settings, open_vault(name), console)
+        if in_vault:
+            fill(pulumi, settings, open_vault(in_vault), console)
         else:
-            apply(pulumi, console, "up", "--skip-preview")
+            apply(pulumi, console, "up", "--skip-preview", *allowed)
         console.print(f"  waiting {READ_AGAIN} s: so long a pod may take to see a changed file")
         wait(READ_AGAIN)
         console.print(f"  {said}; make key STACK={pulumi.machine.stack} shows the newest")
@@ -146,16 +150,13 @@ def rotate(
         console.print(f"  make up STACK={pulumi.machine.stack} tells monitoring of the new key's age")
 
 
-def down(machine: Machine, settings: Settings, console: Console, typed: Callable[[], str] = sys.stdin.readline) -> None:
-    """Take the stack down; in production only after its name was typed, which `typed` reads. Raises UserError."""
+def down(machine: Machine, settings: Settings, console: Console, typed: Callable[[], str] | None = None) -> None:
+    """Take the stack down, production after what ops/guard asks (`typed` reads a line). Raises UserError."""
     stack, target = machine.stack, of(settings)
-    if settings.environment == "prod":
-        console.print(f"this takes down production. Type the stack's name, {stack}, to go on: ", end="")
-        if not confirmed(typed(), stack):
-            raise UserError("that is not the stack's name", harm="nothing was taken down", fix="type it exactly")
-    with machine.lock(f"make down STACK={stack}"):
+    with machine.lock(teardown.allow(machine, settings, console, typed)):
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        state_backup.save_before_a_change(pulumi, console)
         pulumi.check("state", "unprotect", "--all", "--yes", "-s", stack)
         apply(pulumi, console, "destroy", "--refresh")
     for sentence in stays(target, stack) if target else ():

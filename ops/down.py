@@ -7,29 +7,18 @@ import shutil
 
 from rich.console import Console
 
-from components.monitoring import alertmanager, collector, forwarder, grafana, loki, node_exporter, prometheus
 from components.settings import Settings, SettingsError, load, load_overlay
 from components.settings.stack_file import DESCRIPTION, host_of
-from components.webui.workload import VOLUME as DATA
-from ops import cluster, docker_client, recovery
+from ops import cluster, docker_client, recovery, state_backup
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.fleet import kept, serving
 from ops.forget import forget
+from ops.guard import teardown
+from ops.guard.confirm import require_name
+from ops.guard.kinds import KEPT
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
-
-KEPT = {
-    DATA: "accounts and chats",
-    prometheus.VOLUME: "figures",
-    loki.VOLUME: "logs",
-    alertmanager.VOLUME: "silences of alerts",
-    collector.VOLUME: "how far logs were read",
-    forwarder.VOLUME: "figures that wait to be forwarded",
-    node_exporter.TEXT_VOLUME: "when backups were made",
-    grafana.VOLUME: "what people made in Grafana",
-}
-"""What is in volumes that are no weights, by the end of their names."""
 
 
 def run(stack: str, purge: bool, console: Console, *, force: bool = False) -> None:
@@ -54,17 +43,21 @@ def run(stack: str, purge: bool, console: Console, *, force: bool = False) -> No
                 error.fix += f"\nwhen the host is gone for ever: make down STACK={stack} FORCE=1"
             raise
         console.print(f"  {error.what}: its state is cleaned without it", markup=False, highlight=False)
-        with machine.lock(f"make down STACK={stack}"):
+        require_name(stack, settings, "this forgets a host of production", console)
+        with machine.lock(f"make down STACK={stack} FORCE=1"):
             pulumi = Pulumi(machine)
             pulumi.ensure_stack()
+            state_backup.save_before_a_change(pulumi, console)
             recovery.release_lock(pulumi, console)
             forget(pulumi, console)
             if purge:
                 _purge(pulumi, console)
         return
-    with machine.lock(f"make down STACK={stack}"), recovery.swept(client, stack):
+    doing = teardown.allow(machine, settings, console)
+    with machine.lock(doing), recovery.swept(client, stack):
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        state_backup.save_before_a_change(pulumi, console)
         recovery.recover(pulumi, client, console)
         serving.remove(client, stack)
         # Refreshing first: a container that was removed by hand would otherwise fail to be removed again.
@@ -97,7 +90,8 @@ def _described(machine: Machine) -> Settings:
 def _purge(pulumi: Pulumi, console: Console) -> None:
     machine, stack = pulumi.machine, pulumi.machine.stack
     pulumi.check("stack", "rm", stack, "--yes", "--preserve-config")
-    # Pulumi keeps copies of a removed stack's state.
+    # Pulumi keeps copies of a removed stack's state, and so do we; without its passphrase nobody could read one.
+    state_backup.remove_copies(machine)
     for part in ("backups/slm", "history/slm", "locks/organization/slm"):
         shutil.rmtree(machine.backend / ".pulumi" / part / stack, ignore_errors=True)
     for copy in (machine.backend / ".pulumi/stacks/slm").glob(f"{stack}.json*"):

@@ -57,6 +57,12 @@ KNOWN: tuple[tuple[str, str, str, str], ...] = (
         "docker ps -a --filter label=slm.stack={stack}, docker logs NAME, then run the command again",
     ),
     (
+        r'unable to replace resource "urn:|resource "urn:[^"]*" cannot be deleted',
+        "a protected resource would be replaced or deleted",
+        "what it holds would be lost; Pulumi stopped before it",
+        "make preview STACK={stack} names every one; slm:allow_replace allows what is meant (docs/operations.md)",
+    ),
+    (
         r"No such image",
         "an image that this stack recorded is gone from the Docker engine",
         "its container cannot be made",

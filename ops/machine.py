@@ -19,6 +19,7 @@ from ops.errors import UserError
 
 PROJECT = Path(__file__).resolve().parent.parent
 STATE_DIRECTORY = ".slm"
+PASSPHRASE = "passphrase"  # noqa: S105 - the name of its file
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Machine:
     @property
     def passphrase_file(self) -> Path:
         """The passphrase of a development stack, made at random on first use."""
-        path = self.directory / "passphrase"
+        path = self.directory / PASSPHRASE
         if not path.exists():
             write_private(path, secrets.token_urlsafe(32) + "\n")
         return path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -97,6 +98,18 @@ def parse(output: str) -> Preview:
         return Preview.model_validate_json(output[start : end + 1])
     except ValidationError as error:
         raise ValueError(f"this is no preview of Pulumi's: {error}") from None
+
+
+def from_events(log: str) -> Preview:
+    """The same out of the lines that Pulumi's option `--event-log` writes, one event a line."""
+    steps = []
+    for line in log.splitlines():
+        event = json.loads(line) if line.strip() else {}
+        told = (event.get("resourcePreEvent") or {}).get("metadata")
+        if told:
+            names = {"oldState": "old", "newState": "new", "replaceReasons": "keys", "diffReasons": "diffs"}
+            steps.append(Step.model_validate({**told, **{ours: told.get(theirs) for ours, theirs in names.items()}}))
+    return Preview(steps=tuple(steps))
 
 
 def preview(pulumi: Pulumi, *arguments: str) -> Preview:

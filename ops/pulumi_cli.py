@@ -19,7 +19,7 @@ from components.settings.stack_file import file_name
 from components.yaml_file import read as read_yaml
 from ops.errors import UserError
 from ops.failures import explain
-from ops.machine import Machine, write_private
+from ops.machine import PASSPHRASE, Machine, write_private
 from tools.environment import toolchain_environment
 
 
@@ -47,6 +47,11 @@ def _stop(process: subprocess.Popen[str], then: Callable[[], object]) -> None:
             process.send_signal(signal.SIGINT)
 
 
+def _passphrase_given() -> bool:
+    # A workflow's variable that nobody has set is there, and empty.
+    return "PULUMI_CONFIG_PASSPHRASE" in os.environ or bool(os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"))
+
+
 class Pulumi:
     """The Pulumi command line bound to one stack."""
 
@@ -60,12 +65,19 @@ class Pulumi:
             "PULUMI_BACKEND_URL": f"file://{self.machine.backend}",
             "PULUMI_OPTION_CONFIG_FILE": str(self.machine.config_file),
         }
-        # A workflow's variable that nobody has set is there, and empty.
-        if "PULUMI_CONFIG_PASSPHRASE" not in os.environ and not os.environ.get("PULUMI_CONFIG_PASSPHRASE_FILE"):
+        if not _passphrase_given():
             own["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(self.machine.passphrase_file)
         if os.environ.get("PULUMI_BACKEND_URL"):
             own["PULUMI_BACKEND_URL"] = os.environ["PULUMI_BACKEND_URL"]
         return own
+
+    def has_passphrase(self) -> bool:
+        """Whether a passphrase is here or was given, without making one."""
+        return _passphrase_given() or (self.machine.config_path.parent / PASSPHRASE).exists()
+
+    def can_open(self) -> bool:
+        """Whether what opens the stack's secrets may be here: its passphrase, or a provider that has none."""
+        return self.has_passphrase() or self.secrets_provider not in (None, "passphrase")
 
     def run(
         self,
@@ -125,14 +137,26 @@ class Pulumi:
         provider = read_yaml(path).get("secretsprovider") if path.exists() else None
         return None if provider is None else str(provider)
 
-    def ensure_stack(self) -> None:
-        """Make the stack in this machine's state when it is not there yet."""
+    def exists(self) -> bool:
+        """Whether the state's place has the stack. Raises UserError where it cannot be asked."""
         known = self.run("stack", "ls", "--json", "--project", "slm")
         if known.code != 0:
             raise explain(self.machine.stack, "stack ls", known.output)
-        if any(stack["name"] == self.machine.stack for stack in json.loads(known.output or "[]")):
+        return any(stack["name"] == self.machine.stack for stack in json.loads(known.output or "[]"))
+
+    def ensure_stack(self) -> None:
+        """Make the stack in this machine's state when it is not there yet; take over what it was deployed with."""
+        if self.exists():
             self._adopt()
-            return
+        else:
+            self.make()
+
+    def make(self, *, restored: bool = False) -> None:
+        """Make the stack in the state's place. Raises UserError.
+
+        Keys in the machine's configuration belong to a state. Where that one is put back right after, `restored`, they
+        stay as they are.
+        """
         # `stack init` writes the encryption salt beside Pulumi.yaml, whatever configuration file it is told to
         # use. In a folder with a copy of Pulumi.yaml it writes there, and the committed file stays as it is.
         with tempfile.TemporaryDirectory(dir=self.machine.directory) as folder:
@@ -141,10 +165,13 @@ class Pulumi:
             self.check("stack", "init", self.machine.stack, *provider, cwd=Path(folder), own_config=False)
             written = yaml.safe_load((Path(folder) / f"Pulumi.{self.machine.stack}.yaml").read_text()) or {}
         if written.get("encryptionsalt") and self.machine.config().get("encryptionsalt"):
+            if restored:
+                return
             raise UserError(
                 f"{self.machine.config_file} has keys of a stack whose state is gone",
                 harm="those keys cannot be decrypted with the new stack's salt",
-                fix="move the file away and run the command again: new keys are made",
+                fix=f"make state-restore STACK={self.machine.stack}, where a copy of the state is;"
+                " else move the file away and run the command again: new keys are made",
             )
         document = {**self.machine.config(), **written}
         write_private(self.machine.config_file, yaml.safe_dump(document, sort_keys=False))

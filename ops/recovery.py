@@ -51,6 +51,27 @@ class Known:
     runs: bool
 
 
+@dataclass(frozen=True)
+class Lock:
+    """Pulumi's lock on a stack: who holds it since when, whether on this machine, and whether that process lives."""
+
+    pid: int
+    host: str
+    user: str
+    since: str
+    here: bool
+    alive: bool
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A step of a killed run whose outcome is not known; `doing` is Pulumi's word, as creating or deleting."""
+
+    doing: str
+    type: str
+    name: str
+
+
 def recover(pulumi: Pulumi, client: DockerClient, console: Console) -> list[Known]:
     """Clean up after a run that was killed; gives what the state knows then.
 
@@ -64,11 +85,42 @@ def recover(pulumi: Pulumi, client: DockerClient, console: Console) -> list[Know
     _remove_again(client, deleted)
     if pending:
         console.print(f"  an earlier run was killed in the middle of {len(pending)} steps: cleaning up after it")
-        _remove_unknown(client, known, pending)
-        pulumi.check("refresh", "-s", stack, "--yes", "--skip-preview", "--clear-pending-creates")
+        settle(pulumi, client, known, pending)
         known, _, _ = _state(pulumi)
     _refuse_foreign(client, stack, known)
     return known
+
+
+def settle(
+    pulumi: Pulumi,
+    client: DockerClient | None,
+    known: list[Known] | None = None,
+    pending: list[Known] | None = None,
+) -> None:
+    """Find out what became of steps that were cut off, and forget those that would have made something.
+
+    On a Docker engine, what they made without noting it down is removed first; `client` is None for other stacks.
+    """
+    if client:
+        if known is None or pending is None:
+            known, pending, _ = _state(pulumi)
+        _remove_unknown(client, known, pending)
+    pulumi.check("refresh", "-s", pulumi.machine.stack, "--yes", "--skip-preview", "--clear-pending-creates")
+
+
+def operations(pulumi: Pulumi) -> list[Operation]:
+    """Steps of a killed run whose outcome is not known."""
+    deployment = json.loads(pulumi.check("stack", "export", "-s", pulumi.machine.stack)).get("deployment") or {}
+    found = deployment.get("pending_operations") or []
+    return [
+        Operation(str(one.get("type", "changing")), one["resource"]["type"], one["resource"]["urn"].split("::", 3)[3])
+        for one in found
+    ]
+
+
+def half_done(client: DockerClient, stack: str) -> list[str]:
+    """Containers that live only within one command, and are there although none is at work."""
+    return [str(c.name) for c in _containers(client, {"label": [f"slm.stack={stack}", TRANSIENT]})]
 
 
 def repair(client: DockerClient, stack: str, known: list[Known], console: Console) -> list[str]:
@@ -84,27 +136,38 @@ def repair(client: DockerClient, stack: str, known: list[Known], console: Consol
     return []
 
 
-def release_lock(pulumi: Pulumi, console: Console) -> None:
-    """Take away Pulumi's lock when the process that held it is gone. Raises UserError when it is still at work."""
+def locks(pulumi: Pulumi) -> list[Lock] | None:
+    """Pulumi's locks on the stack; None where its state is not on this machine, so that nobody can look."""
     address = pulumi.environment()["PULUMI_BACKEND_URL"]
     if not address.startswith("file://"):
-        return
-    locks = Path(address.removeprefix("file://")) / ".pulumi/locks"
-    for path in sorted(locks.glob(f"**/{pulumi.machine.stack}/*.json")):
+        return None
+    found = []
+    place = Path(address.removeprefix("file://")) / ".pulumi/locks"
+    for path in sorted(place.glob(f"**/{pulumi.machine.stack}/*.json")):
         try:
             holder = json.loads(path.read_text())
-        except (OSError, ValueError):
+            pid, host = int(holder["pid"]), str(holder.get("hostname"))
+        except (OSError, ValueError, KeyError, TypeError):
             continue  # It was released this moment, or is no lock: Pulumi itself has the last word.
-        if holder.get("hostname") != socket.gethostname():
+        here = host == socket.gethostname()
+        since, user = str(holder.get("timestamp", "some time")), str(holder.get("username") or "somebody")
+        found.append(Lock(pid, host, user, since, here, here and pulumi_runs(pid)))
+    return found
+
+
+def release_lock(pulumi: Pulumi, console: Console) -> None:
+    """Take away Pulumi's lock when the process that held it is gone. Raises UserError when it is still at work."""
+    for lock in locks(pulumi) or ():
+        if not lock.here:
             continue
-        if pulumi_runs(int(holder["pid"])):
+        if lock.alive:
             raise UserError(
-                f"a deployment of stack '{pulumi.machine.stack}' is still at work: Pulumi, process {holder['pid']},"
-                f" since {holder.get('timestamp', 'some time')}",
+                f"a deployment of stack '{pulumi.machine.stack}' is still at work: Pulumi, process {lock.pid},"
+                f" since {lock.since}",
                 harm="two at once would corrupt the state, so this one did nothing",
-                fix=f"wait for it to end, or stop it with kill -INT {holder['pid']}; then run the command again",
+                fix=f"wait for it to end, or stop it with kill -INT {lock.pid}; then run the command again",
             )
-        console.print(f"  an earlier run (process {holder['pid']}) was killed: taking its lock away (pulumi cancel)")
+        console.print(f"  an earlier run (process {lock.pid}) was killed: taking its lock away (pulumi cancel)")
         pulumi.check("cancel", pulumi.machine.stack, "--yes")
         return
 

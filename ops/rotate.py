@@ -12,6 +12,7 @@ from components.settings import Settings, load, load_overlay
 from ops import docker_client, keys, recovery
 from ops.deployment import apply
 from ops.errors import UserError
+from ops.guard import changes
 from ops.machine import Machine
 from ops.place import endpoint_of, transport_to
 from ops.pulumi_cli import Pulumi
@@ -59,14 +60,16 @@ def rotate(stack: str, console: Console) -> None:
             cluster.rotate(pulumi, settings, old, console)
             return
         recovery.recover(pulumi, docker_client.of(settings), console)
+        # A rotation deploys whatever the description says by now.
+        allowed = changes.before_up(pulumi, settings, console)
         both = keys.with_another(old)
         newest = list(both)[-1]
         keys.save(pulumi, both, new=newest)
-        apply(pulumi, console, "up", "--skip-preview")
+        apply(pulumi, console, "up", "--skip-preview", *allowed)
         answers(settings, machine, keys.current(both))
         console.print(f"  {newest} works beside {', '.join(old)}")
         keys.save(pulumi, {newest: both[newest]})
-        apply(pulumi, console, "up", "--skip-preview")
+        apply(pulumi, console, "up", "--skip-preview", *allowed)
         answers(settings, machine, both[newest])
         refused(settings, machine, list(old.values())[-1])
         console.print(f"  {', '.join(old)} retired; make key STACK={stack} shows the new key")

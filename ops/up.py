@@ -11,9 +11,22 @@ from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
-from ops import cluster, delivery, docker_client, keys, monitoring, preflight, recovery, remote_host, secret, webui
+from ops import (
+    cluster,
+    delivery,
+    docker_client,
+    keys,
+    monitoring,
+    preflight,
+    recovery,
+    remote_host,
+    secret,
+    state_backup,
+    webui,
+)
 from ops.deployment import apply
 from ops.fleet import certificates, kept
+from ops.guard import changes
 from ops.images import resolve_all
 from ops.local_weights import bring
 from ops.machine import Machine
@@ -47,6 +60,7 @@ def run(stack: str, model: str | None, console: Console, plan: Path | None = Non
         check_host(client, machine, settings)
         pulumi = Pulumi(machine)
         pulumi.ensure_stack()
+        state_backup.save_before_a_change(pulumi, console)
         certificates.ensure(pulumi, settings, console)
         secret.require(pulumi, settings, stack)
         key = keys.current(keys.ensure(pulumi))
@@ -58,10 +72,11 @@ def run(stack: str, model: str | None, console: Console, plan: Path | None = Non
             known = recovery.recover(pulumi, client, console)
             settings = prepare(client, machine, settings, console)
             bring(client, stack, settings, console)
+            allowed = changes.before_up(pulumi, settings, console)
             console.print(f"deploying stack [bold]{stack}[/bold]")
             options = recovery.repair(client, stack, known, console)
             stopping = partial(recovery.stop_waiting, client, stack)
-            watch = apply(pulumi, console, "up", "--skip-preview", *options, on_interrupt=stopping, plan=plan)
+            watch = apply(pulumi, console, "up", "--skip-preview", *options, *allowed, on_interrupt=stopping, plan=plan)
         if watch.served:
             machine.record({"served": {**settings.served, **sources_by_model(settings, watch.served)}})
             settings = load(stack, machine.project, load_overlay(machine.config_file))

@@ -14,6 +14,7 @@ from components.webui.workload import SECRETS
 from ops import docker_client, recovery
 from ops.deployment import apply
 from ops.errors import UserError
+from ops.guard import changes
 from ops.keys import new_key, note_page
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
@@ -98,8 +99,9 @@ def rotate_key(stack: str, console: Console) -> None:
         if not (held := load_secrets(pulumi)):
             raise UserError(f"stack '{stack}' has no web page yet", fix=f"make up STACK={stack} makes it")
         recovery.recover(pulumi, docker_client.of(settings), console)
+        allowed = changes.before_up(pulumi, settings, console)
         save_secrets(pulumi, {**held, KEY: new_key()})
         note_page(machine, new=True)
-        apply(pulumi, console, "up", "--skip-preview")
+        apply(pulumi, console, "up", "--skip-preview", *allowed)
         refused(settings, machine, held[KEY])
         console.print("  the page has a new key; the old one is refused")

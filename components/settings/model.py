@@ -15,6 +15,7 @@ from components.gateway.keys import DatedKey
 from components.models import Model, ModelName, Site
 from components.monitoring.roles import optional_roles, required_roles
 from components.monitoring.settings import Monitoring
+from components.settings.adoption import Adoption
 from components.settings.clusters import foreign_images
 from components.settings.cross_references import cross_references
 from components.settings.fleet import Fleet
@@ -71,6 +72,26 @@ class SecurityException(Value):
         return expires
 
 
+class Allowance(Value):
+    """One protected resource that this change replaces or deletes, named as `make preview` names it, why, until when.
+
+    It is taken out when that is done: one that nothing needs is refused as well as an expired one.
+    """
+
+    resource: str = Field(min_length=1, max_length=200)
+    reason: str = Field(min_length=10, max_length=500)
+    expires: Day
+
+    @field_validator("expires")
+    @classmethod
+    def _lasts(cls, expires: date, info: ValidationInfo) -> date:
+        today = (info.context or {}).get("today") or date.today()
+        if expires < today:
+            which = f"permission to replace '{info.data.get('resource')}'"
+            raise ValueError(f"{which} expired {expires} — remove it, or decide a new date")
+        return expires
+
+
 class Security(Value):
     """What deviates from the hardened default, written down: exceptions, and the registries images may come from."""
 
@@ -109,7 +130,9 @@ class Settings(Value):
     image) that this machine could not get, `keys_made` when each API key was made. `model`, when set, has replaced the
     first engine's model. `prices`, in US dollars an hour of one node, go before those of the catalogue. `fleet` lists
     hosts that get all this, each as a stack of its own, whose settings have no fleet. `review` marks a stack that
-    exists for one pull request, and says when it is removed.
+    exists for one pull request, and says when it is removed. `allow_replace` names what a change may replace or delete
+    although it is protected, `adopt` what is taken over instead of made.
+    In production `make down` takes a backup that is at most `backup_max_age_hours` old.
     """
 
     version: int = Field(SCHEMA_VERSION, ge=1)
@@ -130,6 +153,9 @@ class Settings(Value):
     model: ModelName | None = None
     fleet: Fleet | None = None
     review: Review | None = None
+    allow_replace: tuple[Allowance, ...] = ()
+    adopt: tuple[Adoption, ...] = ()
+    backup_max_age_hours: int = Field(24, ge=1, le=24 * 31)
 
     @field_validator("version")
     @classmethod

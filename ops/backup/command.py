@@ -139,7 +139,7 @@ class Backups:
 
     @property
     def _folder(self) -> Path:
-        return self._machine.project / STATE_DIRECTORY / "backups" / self._machine.stack
+        return folder_of(self._machine)
 
     def _dated(self, name: str, moment: datetime) -> Path:
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -174,6 +174,11 @@ class Backups:
             return
         text = told.figures(made, size)
         self._volumes.put(node_exporter.NAME, node_exporter.TEXT_VOLUME, node_exporter.TEXT_FOLDER, told.FILE, text)
+
+
+def folder_of(machine: Machine) -> Path:
+    """Where backups of a stack are, unless somebody chose another place."""
+    return machine.project / STATE_DIRECTORY / "backups" / machine.stack
 
 
 def newest(folder: Path) -> Path | None:

@@ -90,10 +90,11 @@ def writing(file: Path, stack: str, made: str) -> Iterator[Writer]:
         part.unlink(missing_ok=True)
 
 
-def read(file: Path, known: Iterable[str]) -> Manifest:
+def read(file: Path, known: Iterable[str], maker: str = "make backup") -> Manifest:
     """The manifest of a backup that is whole, every byte of it as it was written. Raises UserError.
 
-    `known` are the parts there can be. Their content is trusted as far as its names: no link, no way out of the volume.
+    `known` are the parts there can be, `maker` the command that writes such files. Their content is trusted as far as
+    its names: no link, no way out of the volume.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -111,7 +112,7 @@ def read(file: Path, known: Iterable[str]) -> Manifest:
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, KeyError, ValueError) as error:
         why = "its manifest is none" if isinstance(error, ValidationError) else str(error)
         raise UserError(
-            f"{file} is no whole backup: {why}", harm="nothing was changed", fix="give a file that make backup wrote"
+            f"{file} is no whole backup: {why}", harm="nothing was changed", fix=f"give a file that {maker} wrote"
         ) from None
     return manifest
 

@@ -38,10 +38,10 @@ _KEPT = {
 
 
 def parts(settings: Settings) -> tuple[Part, ...]:
-    """The parts of a stack, in the order they are saved and put back."""
+    """The parts of a stack, in the order they are saved and put back; what a cloud keeps itself is none."""
     own = settings.monitoring
     here = {WEBUI} if settings.webui else set()
-    if own:
+    if own and not own.managed:
         here |= {alertmanager.NAME, loki.NAME, prometheus.NAME}
         here |= {grafana.NAME} if own.grafana and settings.has_image(grafana.NAME) else set()
     return tuple(_part(settings, name) for name in NAMES if name in here)

@@ -9,7 +9,7 @@ from functools import cached_property
 
 from rich.console import Console
 
-from components.settings import Fleet, SettingsError, load_fleet
+from components.settings import Fleet, SettingsError, load, load_fleet
 from ops import secret
 from ops.errors import UserError
 from ops.fleet import drift, kept, preflight, status
@@ -20,6 +20,7 @@ from ops.fleet.overview import show
 from ops.fleet.rollout import Outcome, Rolling
 from ops.fleet.runs import Runs
 from ops.fleet.sharing import from_neighbours
+from ops.guard.confirm import VARIABLE, require_name
 from ops.machine import PROJECT, Machine
 
 HOSTS = "HOSTS"
@@ -105,10 +106,17 @@ class FleetCommand:
         return 1 if any(one.problem not in ("", new) or one.refused for one in drifts) else 0
 
     def down(self, *, purge: bool, force: bool) -> None:
-        """Take the chosen hosts' stacks down. Raises UserError naming those that stay."""
+        """Take the chosen hosts' stacks down; production after the fleet's name was typed, once for all of them.
+
+        Raises UserError naming those that stay: each host's own command asks for a backup of what it keeps.
+        """
         arguments = ["down", *(["--purge"] if purge else []), *(["--force"] if force else [])]
-        with Machine(self.stack).lock(f"make down STACK={self.stack}"):
-            ran = self._runs.all(self.hosts, *arguments, said="down")
+        machine = Machine(self.stack)
+        first = load(f"{self.stack}.{self.hosts[0]}", machine.project)
+        require_name(self.stack, first, f"this takes down production on {len(self.hosts)} hosts", self.console)
+        with machine.lock(f"make down STACK={self.stack}"):
+            means_it = {host: {VARIABLE: f"{self.stack}.{host}"} for host in self.hosts}
+            ran = self._runs.all(self.hosts, *arguments, said="down", environment=means_it)
         if force:
             self._show([one.output for one in ran if "left behind" in one.output])
         self._tell_left()

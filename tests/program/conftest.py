@@ -27,7 +27,10 @@ Run = Callable[..., Recorder]
 
 @pytest.fixture
 def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    """Gives a function that runs the program for a stack and returns what it registered, after everything is in."""
+    """Gives a function that runs the program for a stack and returns what it registered, after everything is in.
+
+    `declaring` is run in place of the program.
+    """
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     # The mocks' monitor would make an event loop in each thread that calls it and close none of them.
@@ -45,6 +48,7 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         config: dict[str, str] | None = None,
         keys: dict[str, str] | None = None,
         recorder: Recorder | None = None,
+        declaring: Callable[[], object] | None = None,
     ) -> Recorder:
         recorder = recorder or Recorder()
         pulumi.runtime.set_mocks(recorder, project="slm", stack=stack, preview=False)
@@ -62,11 +66,13 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         async def program() -> None:
             stack = get_root_resource()
             assert isinstance(stack, Stack)
-            # All runs of a process have one stack, which remembers what earlier ones exported.
+            # All runs of a process have one stack, which remembers what earlier ones exported, and their recorders:
+            # those would take aliases off before this one sees them.
             stack.outputs.clear()
+            stack._transformations.clear()
             pulumi.runtime.register_stack_transformation(recorder.transform)
             try:
-                runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
+                declaring() if declaring else runpy.run_path(str(PROJECT / "__main__.py"), run_name="__main__")
             finally:
                 # The program switches it off for its own short life, which this process outlives.
                 gc.enable()

@@ -11,7 +11,7 @@ from components.targets.aks import device_plugin
 from components.targets.aks.names import Names
 from components.targets.aks.site import site_of
 from components.targets.aks.storage import storage_classes
-from components.targets.aks.teardown import confirmed, protected, stays
+from components.targets.aks.teardown import protected, stays
 from tests.unit.aks_samples import A100, GENERAL, GPU, T4, aks, pools
 
 pytestmark = pytest.mark.unit
@@ -154,11 +154,6 @@ def test_control_68_a_teardown_says_what_it_leaves_and_how_that_goes() -> None:
     ]
     loose = aks(retain={"vault": False, "data": False}, vault={"name": "slm-v", "purge_protection": False})
     assert "az keyvault purge --name slm-v" in stays(loose, "prod")[0]
-
-
-def test_control_68_only_the_stacks_own_name_confirms_a_teardown() -> None:
-    assert confirmed("prod\n", "prod")
-    assert not any(confirmed(typed, "prod") for typed in ("", "y", "yes", "Prod", "prod2", "dev"))
 
 
 def test_what_is_protected_is_named_by_the_words_of_the_stack_file() -> None:

@@ -149,7 +149,12 @@ def test_rotation_has_a_working_key_at_every_moment(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(
         rotate, "Machine", lambda _stack: SimpleNamespace(lock=_unlocked, project=None, config_file=None)
     )
-    here = SimpleNamespace(gateway=SimpleNamespace(endpoint="http://x", target="here"), targets={"here": Docker()})
+    here = SimpleNamespace(
+        gateway=SimpleNamespace(endpoint="http://x", target="here"),
+        targets={"here": Docker()},
+        environment="dev",
+        allow_replace=(),
+    )
     monkeypatch.setattr(rotate, "load", lambda *_: here)
     monkeypatch.setattr(rotate, "load_overlay", lambda _: {})
     monkeypatch.setattr(rotate, "apply", deploy)

@@ -215,3 +215,20 @@ def test_a_complete_stack_asks_for_no_refresh() -> None:
     engine = Engine()
     engine.add("networks", "1", "slm-dev-internal")
     assert recovery.repair(engine, "dev", [recovery.Known("networks", "1", "x", False)], QUIET) == []  # type: ignore[arg-type]
+
+
+def test_jobs_that_nobody_waits_for_are_named_and_removed(tmp_path: Path) -> None:
+    engine, pulumi = Engine(), Pulumi(tmp_path, [], [])
+    engine.add("containers", "1", "slm-dev-chat")
+    engine.add("containers", "2", "slm-dev-chat-fetch", TRANSIENT)
+    assert recovery.half_done(engine, "dev") == ["slm-dev-chat-fetch"]  # type: ignore[arg-type]
+    recovery.sweep(engine, "dev")  # type: ignore[arg-type]
+    assert engine.names == ["slm-dev-chat"]
+    assert recovery.half_done(engine, "dev") == []  # type: ignore[arg-type]
+    assert pulumi.told == []
+
+
+def test_steps_are_settled_where_no_docker_engine_is_asked(tmp_path: Path) -> None:
+    pulumi = Pulumi(tmp_path, [], [resource("containers", "", "slm-dev-gateway")])
+    recovery.settle(pulumi, None)  # type: ignore[arg-type]
+    assert pulumi.told == ["refresh"]

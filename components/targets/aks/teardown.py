@@ -28,8 +28,3 @@ def stays(spec: Aks, stack: str) -> list[str]:
     if spec.retain.data or spec.retain.vault:
         found.append(f"resource group {group} (az group delete --name {group}, once nothing in it is wanted)")
     return found
-
-
-def confirmed(typed: str, stack: str) -> bool:
-    """Whether a person typed the stack's name, which is asked before a production stack is taken down."""
-    return typed.strip() == stack
