@@ -21,6 +21,7 @@ from tests.program.recorder import Recorder
 __all__ = ["declare", "run_program"]
 PROJECT = Path(__file__).resolve().parents[2]
 IMAGES = {role: "sha256:" + letter * 64 for role, letter in (("ollama", "a"), ("haproxy", "b"), ("fetch", "c"))}
+SECRETS = ["slm:apiKeys", "slm:webuiSecrets", "slm:monitoringSecrets", "slm:cert", "slm:cert-key", "slm:metrics-token"]
 KEYS = {"key-1": "slm-" + "k" * 43}
 Run = Callable[..., Recorder]
 
@@ -60,7 +61,7 @@ def run_program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
         }
         pulumi.runtime.set_all_config(
             {**values, **(config or {})},
-            ["slm:apiKeys", "slm:webuiSecrets", "slm:monitoringSecrets", "slm:cert", "slm:cert-key"],
+            SECRETS,
         )
 
         async def program() -> None:

@@ -27,6 +27,7 @@ KUBECONFIG = {
 SECRETS = {"webui-api-key": "slm-" + "w" * 43, "webui-admin-password": "pass-" + "p" * 20, "webui-secret-key": "s" * 64}
 PAGES = {name: "p" * 40 for name in GRAFANA_SECRETS.values()}
 TLS = {"slm:cert": "c" * 40, "slm:cert-key": "k" * 40}
+FORWARD = {"slm:metrics-token": "t" * 40}
 
 
 def sent(recorder: Recorder) -> dict[str, Manifest]:
@@ -83,7 +84,7 @@ def test_a_stack_on_a_cluster_is_sent_as_it_is_rendered(run_program: Run, tmp_pa
     sections["targets"]["laptop"] = {**sections["targets"]["laptop"], "kubeconfig": str(file)}
     config = {f"slm:{key}": json.dumps(value) for key, value in sections.items()}
     held = {"slm:webuiSecrets": json.dumps(SECRETS), "slm:monitoringSecrets": json.dumps(PAGES)}
-    recorder = run_program("dev", config={**config, **held, **TLS})
+    recorder = run_program("dev", config={**config, **held, **TLS, **FORWARD})
     whole = stack(name)
     same(recorder, manifests(whole.settings, whole.site, "dev"))
 

@@ -8,6 +8,7 @@ from collections import Counter
 import pulumi
 import pytest
 
+from components.catalog import catalog
 from tests.program.aks_recorder import AksRecorder
 from tests.program.conftest import IMAGES, KEYS, Run
 from tests.program.recorder import Recorder, is_secret
@@ -104,7 +105,8 @@ def test_images_this_site_built_are_used_by_their_id_and_never_pulled(run_progra
 
 
 def test_images_of_a_registry_are_pulled_by_digest(run_program: Run) -> None:
-    reference = "ollama/ollama:0.40.16@sha256:" + "d" * 64
+    reference = catalog().images["ollama"].pinned
+    assert reference is not None
     recorder = run_program(config={"slm:images": json.dumps({**IMAGES, "ollama": reference})})
     assert recorder.inputs["chat-image"]["name"] == reference
     assert recorder.inputs["chat-image"]["keepLocally"] is True

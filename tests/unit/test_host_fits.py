@@ -227,13 +227,15 @@ def test_such_a_host_is_left_out_and_the_others_are_ready(
     file.write_text(yaml.safe_dump(document))
     monkeypatch.setattr(preflight, "Tunnel", Answers)
     monkeypatch.setattr(docker, "DockerClient", lambda **_: Answers(None))
-    monkeypatch.setattr(preflight, "downloads", lambda *_: (0, 0))
+    monkeypatch.setattr(preflight, "images_missing", lambda *_: 0)
 
     def gathered(spec: Any, _root: str) -> HostFacts:
         return facts(**(wrong if "192.0.2.2" in spec.host else {}))
 
     monkeypatch.setattr(remote_host, "gather", gathered)
-    found = preflight.check("edge", ["h1", "h2"], tmp_path, 2)
+    fleet = load("edge", tmp_path).fleet
+    assert fleet is not None
+    found = preflight.check("edge", ["h1", "h2"], tmp_path, 2, fleet)
     assert [(one.host, one.ready) for one in found] == [("h1", True), ("h2", False)]
     failure = found[1].failures[0]
     assert words in failure.what
