@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 import docker
@@ -18,6 +20,10 @@ import pytest
 
 from ops import docker_exec, keys
 from ops.machine import Machine
+from ops.previewed import parse
+from ops.pull_request.previews import Asked
+from ops.pull_request.report import build
+from ops.pull_request.sides import Side
 from ops.pulumi_cli import Pulumi
 from tests.docker import tiny_model
 from tests.docker.fast_stack import declare, remove
@@ -172,10 +178,18 @@ def test_preview_and_events_have_no_trace_of_the_key(
     project: Project, client: docker.DockerClient, search: Search, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PULUMI_DEBUG_COMMANDS", "1")  # Without it Pulumi has no --event-log.
+    base = Side(STACK, tmp_path / "base", date.today())
+    base.folder.mkdir()
+    shutil.copy(project.file, base.file)
     project.change({"slm:gateway": {"limits": {"requests_per_minute": 333}}})
     shown = project.pulumi("preview", "--diff", "--json").must_succeed().output
     assert json.loads(shown)["changeSummary"]["replace"] == 1, "the files, the keys among them, are about to change"
     search.text("preview --diff --json", shown)
+    report = build(base, Side(STACK, project.folder, date.today()), [Asked("", parse(shown))])
+    assert "requests of one key a minute" in report.full
+    assert "gateway-files" in report.full
+    assert not report.risky, "a change of limits touches no data"
+    search.text("a report for a pull request", report.full)
     search.text("preview --diff", project.pulumi("preview", "--diff").must_succeed().output)
     events = tmp_path / "events.json"
     arguments = ("--yes", "--skip-preview", "--event-log", str(events), "--logtostderr", "-v=6")

@@ -1,4 +1,4 @@
-"""The life of a pull request's stack, as the workflows play it: up, smoke, told, updated, closed, swept."""
+"""The life of a pull request, as the workflows play it: report, stack up, smoke, told, updated, closed, swept."""
 
 from __future__ import annotations
 
@@ -59,6 +59,12 @@ class Repository:
         assert str(told["endpoint"]) in file.read_text()
         return told
 
+    def report(self) -> bytes:
+        """What the pull request is told of its change, compared with main and asked of the real Pulumi."""
+        file = self.project.folder / "report.md"
+        self.make("report-pr", "--stack", BASE, "--base", "main", "--file", str(file)).must_succeed()
+        return file.read_bytes()
+
     def cleaned(self) -> None:
         """As a runner leaves a checkout for the next job: nothing that git does not know."""
         shutil.rmtree(self.project.folder / ".slm")
@@ -96,6 +102,15 @@ class Repository:
         )
 
 
+def commit(folder: Path, branch: str) -> None:
+    """All files as a commit at the tip of a new branch, by nobody in particular."""
+    name = ("-c", "user.name=Anna", "-c", "user.email=anna@example.org", "-c", "commit.gpgsign=false")
+    steps = [] if (folder / ".git").exists() else [("init", "-q", "-b", branch)]
+    steps += [] if steps else [("checkout", "-q", "-b", branch)]
+    for step in (*steps, ("add", "-A"), (*name, "commit", "-q", "-m", branch)):
+        subprocess.run(["git", *step], cwd=folder, check=True, capture_output=True)
+
+
 @pytest.fixture(scope="module")
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     """A branch whose description differs from main's."""
@@ -104,9 +119,20 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
     (outside / "state").mkdir()
     (outside / "passphrase").write_text("of the runner\n")
     project = fast_stack.declare(tmp_path_factory.mktemp("branch"), BASE)
+    commit(project.folder, "main")
     project.change({"slm:gateway": {"limits": {"requests_per_minute": 77}}})
+    commit(project.folder, "fewer-requests")
     yield Repository(project, outside)
     remove_stacks(lambda stack: stack in (STACK, BASE))
+
+
+def test_a_pull_request_is_told_what_it_changes_the_same_each_time(repository: Repository) -> None:
+    report = repository.report()
+    assert repository.report() == report
+    said = report.decode()
+    assert "requests of one key a minute" in said
+    assert "77" in said
+    assert "Pulumi was not asked" not in said
 
 
 def test_a_pull_request_from_its_label_to_its_end(repository: Repository) -> None:
