@@ -51,8 +51,7 @@ def look(client: DockerClient, spec: Docker, machine: Machine, settings: Setting
     facts = gather(spec, info["DockerRootDir"])
     names, present = Names(machine.stack), {volume.name for volume in client.volumes.list()}
     missing = sum(v.size_gib for v in settings.volumes() if v.fill and names.volume(v.name) not in present)
-    own = client.containers.list(filters={"label": f"slm.stack={machine.stack}"})
-    held = {int(entry["HostPort"]) for c in own for entries in c.ports.values() for entry in entries or ()}
+    held = preflight.held_ports(client, machine.stack)
     failures = tuple(judged(spec, settings, info, facts, missing, held))
     return Looked(failures, tuple(weak_spots(info, facts)), info, facts, missing)
 
