@@ -26,8 +26,7 @@ DISK_RESERVE = 0.10
 
 def port_is_free(client: DockerClient, stack: str, bind: str, port: int, what: str = "gateway") -> None:
     """Raise UserError naming the owner when something else listens on the address of `what`: gateway or webui."""
-    own = client.containers.list(filters={"label": f"slm.stack={stack}"})
-    if any(_publishes(container.ports, port) for container in own):
+    if port in held_ports(client, stack):
         return
     with socket.socket(socket.AF_INET6 if ":" in bind else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -47,6 +46,16 @@ def port_is_free(client: DockerClient, stack: str, bind: str, port: int, what: s
         harm=f"the {what} could not be published",
         fix=f"stop it, or set another port: slm:{what}: port in Pulumi.{stack}.yaml",
     )
+
+
+def held_ports(client: DockerClient, stack: str) -> set[int]:
+    """Ports of the host that the stack's own containers are made to publish.
+
+    One that ends and is started again and again, as after a power cut, publishes nothing in some moments.
+    """
+    own = client.containers.list(filters={"label": f"slm.stack={stack}"})
+    declared = (container.attrs["HostConfig"].get("PortBindings") or {} for container in own)
+    return {int(entry["HostPort"]) for ports in declared for entries in ports.values() for entry in entries or ()}
 
 
 def _publishes(ports: dict[str, list[dict[str, str]] | None], port: int) -> bool:

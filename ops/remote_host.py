@@ -49,8 +49,7 @@ def look(client: DockerClient, spec: Docker, machine: Machine, settings: Setting
     facts = gather(spec, info["DockerRootDir"])
     names, present = Names(machine.stack), {volume.name for volume in client.volumes.list()}
     missing = sum(v.size_gib for v in settings.volumes() if v.fill and names.volume(v.name) not in present)
-    own = client.containers.list(filters={"label": f"slm.stack={machine.stack}"})
-    held = {int(entry["HostPort"]) for c in own for entries in c.ports.values() for entry in entries or ()}
+    held = preflight.held_ports(client, machine.stack)
     there = ARCHITECTURES.get(facts.machine)
     offered = host_images.offers(client, settings, there) if there else {}
     failures = tuple(judged(spec, settings, info, facts, missing, held, offered))

@@ -51,10 +51,11 @@ def test_a_whole_answer_has_its_model_its_key_and_its_tokens(running: Running) -
 
 
 def test_a_stream_has_the_time_to_its_first_byte(running: Running) -> None:
-    with running.client() as client, client.stream("POST", CHAT, json=prompt(stream=True, n=3, pause=0.3)) as answer:
+    with running.client() as client, client.stream("POST", CHAT, json=prompt(stream=True, n=3, pause=1)) as answer:
         answer.read()
     line = line_of(running, answer.headers["x-request-id"])
-    assert 0 <= line["ttft_ms"] < 300 < line["total_ms"]
+    # The engine ends three seconds after its first piece; how fast this machine is, is left out.
+    assert 0 <= line["ttft_ms"] <= line["total_ms"] - 2900
     assert line["tokens_in"] is None
 
 

@@ -92,8 +92,10 @@ def test_a_host_that_loses_its_power_in_the_middle_is_deployed_to_by_the_next_co
     assert serves(one, host)
 
 
-def test_services_are_back_after_a_power_cut_without_this_machine(one: Project, fleet: Fleet) -> None:
+def test_services_are_back_after_a_power_cut_without_this_machine(site: Project, one: Project, fleet: Fleet) -> None:
     host = fleet[NAME]
+    change(site, 2)
+    one.ops("up").must_succeed()
     host.power_cut()
     host.power_on()
     host.wait_until_up()

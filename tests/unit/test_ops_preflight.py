@@ -19,20 +19,24 @@ GIB = 2**30
 
 
 class Engine:
-    """A Docker engine with these containers: name, labels, published host port."""
+    """A Docker engine with these containers: name, labels, published host port; whether they do so just now."""
 
-    def __init__(self, *rows: tuple[str, str, int]) -> None:
-        self._rows = rows
+    def __init__(self, *rows: tuple[str, str, int], publishing: bool = True) -> None:
+        self._rows, self._publishing = rows, publishing
         self.containers = self
 
     def list(self, filters: dict[str, Any] | None = None) -> list[SimpleNamespace]:
         wanted = (filters or {}).get("label")
-        return [
-            SimpleNamespace(
-                name=name, ports={"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}], "9/tcp": None}
-            )
+        declared = {
+            name: {"8080/tcp": [{"HostIp": "127.0.0.1", "HostPort": str(port)}], "9/tcp": None}
             for name, label, port in self._rows
             if wanted in (None, label)
+        }
+        return [
+            SimpleNamespace(
+                name=name, ports=ports if self._publishing else {}, attrs={"HostConfig": {"PortBindings": ports}}
+            )
+            for name, ports in declared.items()
         ]
 
 
@@ -64,8 +68,11 @@ def test_a_taken_port_names_the_container_that_has_it(taken: int) -> None:
         preflight.port_is_free(engine, "dev", "127.0.0.1", taken)  # type: ignore[arg-type]
 
 
-def test_a_port_the_stack_itself_has_is_its_own(taken: int) -> None:
-    engine = Engine(("slm-dev-gateway", "slm.stack=dev", taken))
+@pytest.mark.parametrize("publishing", [True, False])
+def test_a_port_the_stack_itself_has_is_its_own_also_while_its_container_begins_again(
+    taken: int, publishing: bool
+) -> None:
+    engine = Engine(("slm-dev-gateway", "slm.stack=dev", taken), publishing=publishing)
     preflight.port_is_free(engine, "dev", "127.0.0.1", taken)  # type: ignore[arg-type]
 
 

@@ -7,11 +7,19 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from components.targets.docker.ssh_errors import SshError
 from components.targets.docker.tunnel import Tunnel
 from components.targets.spec import Docker
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+
+BRIDGED = 100.0
+"""Seconds for which a link may be gone when a deployment, already at work, needs the host again."""
+
+PASSING = ("unreachable", "cut", "refused")
+"""Failures by their kind that may be over in a moment; with any other, waiting is in vain."""
 
 
 class Connection:
@@ -37,6 +45,19 @@ class Connection:
             return docker.from_env()
         if not self._spec.remote:
             return docker.DockerClient(base_url=self._spec.host)
-        tunnel = Tunnel(self._spec).open()
+        tunnel = opened(self._spec)
         atexit.register(tunnel.close)
         return docker.DockerClient(base_url=tunnel.url)
+
+
+def opened(spec: Docker, seconds: float = BRIDGED) -> Tunnel:
+    """A tunnel to the host, tried again for so many seconds while its link is gone. Raises SshError."""
+    import tenacity
+
+    attempts = tenacity.Retrying(
+        retry=tenacity.retry_if_exception(lambda e: isinstance(e, SshError) and e.failure.kind in PASSING),
+        stop=tenacity.stop_after_delay(seconds),
+        wait=tenacity.wait_fixed(1),
+        reraise=True,
+    )
+    return attempts(lambda: Tunnel(spec).open())
