@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 from components.monitoring.dashboards import Page, Panel, Query
 
-QUIET_PAGES = {"slm-gpu"}
-"""Pages about what no machine of these tests has."""
+QUIET_PAGES = {"slm-gpu", "slm-forwarding"}
+"""Pages about what no machine of these tests has, and about what not every stack has."""
 
 UNPRICED = ("slm:usd_per_hour", "slm:cost_per_million_tokens")
 """A machine of one's own has no price."""

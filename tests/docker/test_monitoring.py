@@ -8,15 +8,18 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
+from components.monitoring.dashboards import pages
 from ops import docker_exec
 from ops.verify import broken_controls
 from tests.docker import fast_stack, tiny_model
 from tests.docker.monitored import eventually, get, lines, query
 from tests.docker.project import Project
+from tests.panels import Watched, empty
 from tests.unit.monitoring_samples import PARTS as BY_DEFAULT
 
 # Where no image registry answers and nothing is cached, a quarter of an hour goes into compiling.
@@ -80,6 +83,13 @@ def test_figures_wait_on_disk_while_nobody_takes_them(watched: Project) -> None:
     assert query(watched, 'sum(vmagent_remotewrite_requests_total{status_code="2XX"}) == 0')
     [dropped] = query(watched, "sum(vm_persistentqueue_blocks_dropped_total)")
     assert dropped["value"][1] == "0"
+
+
+def test_the_page_about_forwarded_figures_shows_them(watched: Project) -> None:
+    [page] = [page for page in pages() if page.uid == "slm-forwarding"]
+    asked = Watched(partial(get, watched), {"chat": "ollama"})
+    # How many were lost in an hour takes two scrapes.
+    eventually(lambda: empty(asked, page) == [], "each panel has a figure")
 
 
 def test_prometheus_tells_alertmanager(watched: Project) -> None:

@@ -72,6 +72,7 @@ def test_there_is_a_page_for_everything_a_stack_has() -> None:
         "slm-cost",
         "slm-logs",
         "slm-monitoring",
+        "slm-forwarding",
     ]
 
 

@@ -3,6 +3,7 @@
 from components.monitoring.dashboards.comparison import comparison
 from components.monitoring.dashboards.cost import cost
 from components.monitoring.dashboards.engine import engine
+from components.monitoring.dashboards.forwarding import forwarding
 from components.monitoring.dashboards.gateway import gateway
 from components.monitoring.dashboards.logs import logs
 from components.monitoring.dashboards.machines import gpus, hosts
@@ -16,7 +17,7 @@ __all__ = ["Page", "Panel", "Query", "dashboard_files", "pages"]
 
 def pages() -> tuple[Page, ...]:
     """Every dashboard."""
-    return (overview(), comparison(), engine(), gateway(), gpus(), hosts(), cost(), logs(), watching())
+    return (overview(), comparison(), engine(), gateway(), gpus(), hosts(), cost(), logs(), watching(), forwarding())
 
 
 def dashboard_files() -> tuple[File, ...]:

@@ -18,7 +18,6 @@ def watching() -> Page:
             Row(title="Targets", panels=_targets()),
             Row(title="Prometheus and Alertmanager", panels=_alerts()),
             Row(title="Logs", panels=_logs()),
-            Row(title="Figures that go beyond the stack", panels=_forwarding()),
         ),
     )
 
@@ -169,33 +168,5 @@ def _logs() -> tuple[Panel, ...]:
             low=0,
             high=1,
             runbooks=("LogsDoNotArrive",),
-        ),
-    )
-
-
-def _forwarding() -> tuple[Panel, ...]:
-    lost = ("vmagent_remotewrite_packets_dropped_total", "vm_persistentqueue_blocks_dropped_total")
-    return (
-        Panel(
-            title="Figures that wait",
-            about="On the forwarder's disk, until the store takes them. Empty without slm:monitoring forward.",
-            unit="bytes",
-            queries=(
-                Query(expr='sum (vmagent_remotewrite_pending_data_bytes{job="forwarder"})', legend="waiting"),
-                Query(expr='sum (vm_persistentqueue_free_disk_space_bytes{job="forwarder"})', legend="room left"),
-            ),
-            low=0,
-            runbooks=("ForwardingBehind",),
-        ),
-        Panel(
-            title="Blocks of figures that are lost",
-            about="In the last hour. Empty without slm:monitoring forward.",
-            shape="stat",
-            queries=tuple(
-                Query(expr=f'sum (increase({name}{{job="forwarder"}}[1h]))', legend=legend, now=True)
-                for name, legend in zip(lost, ("refused", "without room"), strict=True)
-            ),
-            steps=GOOD_UNTIL_ZERO,
-            runbooks=("ForwardingDropping",),
         ),
     )
