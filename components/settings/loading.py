@@ -180,11 +180,26 @@ def _section(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _chosen(own: dict[str, Any], described: Mapping[str, Any]) -> dict[str, Any]:
-    """This machine's choices, without images of an older description; a roll back goes to just these."""
+    """This machine's choices, without images of an older description; a roll back goes to just these.
+
+    Only `make up` on a Docker engine records images by itself: for a cluster, somebody has named them.
+    """
     recorded, named = own.get("images"), described.get("images") or {}
     if os.environ.get(DESCRIPTION) or not isinstance(recorded, Mapping) or not isinstance(named, Mapping):
         return own
+    if not _on_docker(described):
+        return own
     return {**own, "images": still_meant(recorded, {**_pinned_images(), **named})}
+
+
+def _on_docker(described: Mapping[str, Any]) -> bool:
+    targets = described.get("targets")
+    kinds = (
+        [one.get("kind") for one in targets.values() if isinstance(one, Mapping)]
+        if isinstance(targets, Mapping)
+        else []
+    )
+    return all(kind == "docker" for kind in kinds)
 
 
 def _pinned_images() -> dict[str, str]:

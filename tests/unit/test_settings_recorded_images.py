@@ -47,3 +47,9 @@ def test_a_newer_description_goes_before_what_was_recorded_of_an_older_one(
     kept.write_text((tmp_path / "Pulumi.dev.yaml").read_text())
     monkeypatch.setenv(DESCRIPTION, str(kept))
     assert load("dev", tmp_path, overlay, today=TODAY).images[ROLE] == (recorded or used)
+
+
+def test_for_a_cluster_a_machines_image_is_somebodys_choice_and_stays(tmp_path: Path) -> None:
+    described = {**BASE, "slm:targets": {"laptop": {"kind": "kubernetes", "kubeconfig": "~/.kube/config"}}}
+    (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": described}))
+    assert load("dev", tmp_path, {"slm:images": {ROLE: OLDER}}, today=TODAY).images[ROLE] == OLDER
