@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from components.settings import load
-from ops import recover
+from ops.recovery import command as recover
 from rehearsal import plugins
 from rehearsal.providers.azure.cloud import Cloud
 from tests.rehearsal.small_project import SmallProject, said, spoken

@@ -139,7 +139,7 @@ def test_a_jobs_files_may_be_removed_by_their_own_command_or_held_for_a_moment(
         raise said("x", response=SimpleNamespace(status_code=code))
 
     volume.remove = remove
-    monkeypatch.setattr(recovery.time, "sleep", lambda _: None)
+    monkeypatch.setattr("ops.recovery.containers.time.sleep", lambda _: None)
     recover(engine, Pulumi(tmp_path, [], []))
     assert left == []
 
@@ -152,8 +152,8 @@ def test_files_that_are_held_for_good_are_an_error(tmp_path: Path, monkeypatch: 
         raise docker.errors.APIError("x", response=SimpleNamespace(status_code=409))
 
     engine.add("volumes", "f", "slm-dev-chat-fetch-files").remove = remove
-    monkeypatch.setattr(recovery, "ENDS", 0.0)
-    monkeypatch.setattr(recovery.time, "sleep", lambda _: None)
+    monkeypatch.setattr("ops.recovery.containers.ENDS", 0.0)
+    monkeypatch.setattr("ops.recovery.containers.time.sleep", lambda _: None)
     with pytest.raises(docker.errors.APIError):
         recover(engine, Pulumi(tmp_path, [], []))
 
@@ -191,7 +191,7 @@ def test_a_number_that_is_another_program_now_holds_no_lock() -> None:
 
 def test_the_lock_of_a_pulumi_that_is_at_work_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lock(tmp_path, 4711)
-    monkeypatch.setattr(recovery, "pulumi_runs", lambda pid: pid == 4711)
+    monkeypatch.setattr("ops.recovery.pulumi_locks.pulumi_runs", lambda pid: pid == 4711)
     pulumi = Pulumi(tmp_path, [], [])
     with pytest.raises(UserError, match=r"process 4711, since today(.|\n)*kill -INT 4711"):
         recover(Engine(), pulumi)

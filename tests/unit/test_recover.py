@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from ops import recover, recovery
+from ops import recovery
 from ops.previewed import Preview
 from ops.recovery import Lock, Operation
+from ops.recovery import command as recover
 
 pytestmark = pytest.mark.unit
 
