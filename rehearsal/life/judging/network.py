@@ -5,7 +5,7 @@ Ranges of addresses stand for what is outside the cluster only: Cilium knows pod
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 from typing import Any, Literal
@@ -37,16 +37,34 @@ class Edge:
         return f"{self.source} → {self.target}:{self.port}"
 
 
+class End:
+    """One end of connections, as the policies about it have it: what is asked for every port is found out once."""
+
+    def __init__(self, policies: Sequence[Object], direction: Direction, own: Place) -> None:
+        of_it = about(policies, direction, own)
+        self._own, self._peers = own, "to" if direction == "Egress" else "from"
+        self._free = bool(own.address) or not of_it
+        self._rules = [rule for policy in of_it for rule in policy["spec"].get(direction.lower(), ())]
+
+    def towards(self, other: Place) -> Callable[[int, str], bool]:
+        """Whether this end lets it open, or be opened from, `other`: to be asked for a port and its protocol."""
+        if self._free:
+            return lambda port, protocol: True
+        met = [rule.get("ports") for rule in self._rules if _meets(rule.get(self._peers), self._own, other)]
+        return lambda port, protocol: any(_opens(ports, port, protocol) for ports in met)
+
+
 def allowed(policies: Sequence[Object], places: Sequence[Place], ports: Iterable[int], namespace: str) -> set[Edge]:
     """Every TCP connection of which one end at least is in the namespace and that no policy at either end forbids."""
-    found = set()
-    for port in sorted(set(ports)):
-        for source in places:
-            for target in places:
-                if source is target or namespace not in (source.namespace, target.namespace):
-                    continue
-                if may(policies, "Egress", source, target, port) and may(policies, "Ingress", target, source, port):
-                    found.add(Edge(source.name, target.name, port))
+    ends = [(place, End(policies, "Egress", place), End(policies, "Ingress", place)) for place in places]
+    found, wanted = set(), sorted(set(ports))
+    for source, sends, _ in ends:
+        for target, _, receives in ends:
+            if source is target or namespace not in (source.namespace, target.namespace):
+                continue
+            out, into = sends.towards(target), receives.towards(source)
+            open_ports = (port for port in wanted if out(port, "TCP") and into(port, "TCP"))
+            found |= {Edge(source.name, target.name, port) for port in open_ports}
     return found
 
 
@@ -54,14 +72,7 @@ def may(
     policies: Sequence[Object], direction: Direction, own: Place, other: Place, port: int, protocol: str = "TCP"
 ) -> bool:
     """Whether `own` may send to (Egress), or receive from (Ingress), `other` on the port of the receiving end."""
-    if own.address:
-        return True
-    of_it = about(policies, direction, own)
-    rules = [rule for policy in of_it for rule in policy["spec"].get(direction.lower(), ())]
-    peers = "to" if direction == "Egress" else "from"
-    return not of_it or any(
-        _meets(rule.get(peers), own, other) and _opens(rule.get("ports"), port, protocol) for rule in rules
-    )
+    return End(policies, direction, own).towards(other)(port, protocol)
 
 
 def about(policies: Sequence[Object], direction: Direction, place: Place) -> list[Object]:
