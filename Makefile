@@ -3,9 +3,9 @@
 STACK ?= dev
 SET_UP := python3 tools/bootstrap.py
 OPS := python -m ops
-TEST_FAST := python -m pytest -m "unit or program" -n logical --maxprocesses 4 --dist worksteal tests/unit tests/program
+TEST_FAST := python -m pytest -m "(unit or program) and not alone" -n logical --maxprocesses 4 --dist worksteal tests/unit tests/program
 TEST_SLOW := python -m pytest -m "not (unit or program or alone)" -n 2 --dist loadscope --no-loadscope-reorder
-TEST_ALONE := python -m pytest -m alone tests/docker
+TEST_ALONE := python -m pytest -m alone tests/docker tests/program
 # These stacks run on this machine's own Docker engine.
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
 # A fleet's hosts get the images that are built here from this machine's engine.

@@ -222,6 +222,7 @@ def test_an_aks_of_several_pools_makes_one_after_the_other(declare: Declare) -> 
     }
 
 
+@pytest.mark.alone
 def test_a_hundred_engines_take_a_hundred_times_one(declare: Declare) -> None:
     wide = aks(pools=pools(gpu={"vm_size": T4, "gpus": 1, "max_nodes": 200}))
 

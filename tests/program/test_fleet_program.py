@@ -93,6 +93,7 @@ def test_a_host_that_is_not_in_the_fleet_ends_the_program_with_a_sentence(run_pr
         run_program("edge.nowhere", SECRETS)
 
 
+@pytest.mark.alone
 def test_a_hundred_hosts_cost_a_hundred_times_one_in_time_and_nothing_in_memory(
     run_program: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

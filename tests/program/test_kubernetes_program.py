@@ -254,6 +254,7 @@ def test_a_kubeconfig_that_leads_nowhere_is_told_in_a_sentence(
         on_cluster(target={"kubeconfig": str(file)})
 
 
+@pytest.mark.alone
 def test_a_hundred_engines_take_time_and_memory_in_proportion(on_cluster: Run) -> None:
     def took(count: int) -> float:
         engines = {

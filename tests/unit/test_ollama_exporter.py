@@ -99,7 +99,7 @@ def test_a_server_that_does_not_answer_in_this_form_is_down_and_nothing_else(ans
 def exporter() -> Iterator[str]:
     with httpx.Client(transport=httpx.MockTransport(server([LOADED]))) as client:
         listening = ThreadingHTTPServer(("127.0.0.1", 0), handler({"chat": "http://chat:11434"}, client))
-        thread = threading.Thread(target=listening.serve_forever, daemon=True)
+        thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.server_port}"
         listening.shutdown()

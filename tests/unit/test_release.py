@@ -205,7 +205,7 @@ class Places(BaseHTTPRequestHandler):
 @pytest.fixture
 def place() -> Any:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Places)
-    thread = Thread(target=server.serve_forever)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
