@@ -236,10 +236,11 @@ def markdown(rows: Sequence[Row]) -> str:
 def of_stack(stack: str, only: Sequence[str] = ()) -> list[Row]:
     """Measure the engines of a running stack, or `only` some, through its gateway. Raises UserError, RuntimeError."""
     from components.targets.docker.container import Names
-    from ops import docker_client, keys
+    from ops import docker_client
     from ops.check import read
     from ops.machine import Machine
     from ops.pulumi_cli import Pulumi
+    from ops.secrets import keys
 
     settings, client = read(stack), docker_client.connect()
     held = keys.load(Pulumi(Machine(stack)))

@@ -21,10 +21,11 @@ from bench.engines_load import Group, Route, at_once, long_text, story
 from bench.engines_report import DIRECT, GATEWAY, Measured, document, markdown, write
 from bench.plot import draw
 from components.settings import Settings, load, load_overlay
-from ops import docker_client, keys
+from ops import docker_client
 from ops.errors import UserError
 from ops.machine import PROJECT, Machine
 from ops.pulumi_cli import Pulumi
+from ops.secrets import keys
 from tools.progress import Display, Step
 
 if TYPE_CHECKING:

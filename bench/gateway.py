@@ -19,7 +19,7 @@ from components.gateway.render import INTERNAL_PORT, PORT
 from components.targets.docker.container import Names, job_arguments
 from components.workload import FILES_DIRECTORY
 from ops.errors import UserError
-from ops.keys import new_key
+from ops.secrets.keys import new_key
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -20,12 +20,13 @@ from components.gateway import key_map
 from components.settings import Settings, load
 from components.targets.docker.container import Names
 from components.workload import Workload
-from ops import docker_client, keys
+from ops import docker_client
 from ops.errors import UserError
 from ops.failures import explain
 from ops.local_weights import bring
 from ops.machine import PROJECT, Machine
 from ops.pulumi_cli import Pulumi
+from ops.secrets import keys
 from ops.smoke import ask
 from ops.up import check_host, prepare
 

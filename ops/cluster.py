@@ -14,13 +14,16 @@ from components import keeping
 from components.settings import Settings
 from components.targets.aks.teardown import stays
 from components.targets.spec import Aks, Docker, Kubernetes
-from ops import cluster_pods, keys, monitoring, policies, secret, state_backup, vault, webui
+from ops import cluster_pods, monitoring, policies, webui
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.guard import changes, teardown
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
-from ops.vault_store import AzureVault, Store
+from ops.secrets import given as secret
+from ops.secrets import keys, vault
+from ops.secrets.vault_store import AzureVault, Store
+from ops.state import backup as state_backup
 
 CLOUD_FIRST = ("--exclude", "**kubernetes:**", "--exclude-dependents")
 """Everything but what lies in the cluster: pods wait for secrets, and the vault for them must be there before."""

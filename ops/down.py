@@ -9,7 +9,7 @@ from rich.console import Console
 
 from components.settings import Settings, SettingsError, load, load_overlay
 from components.settings.stack_file import DESCRIPTION, host_of
-from ops import cluster, docker_client, recovery, state_backup
+from ops import cluster, docker_client, recovery
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.fleet import kept, serving
@@ -19,6 +19,7 @@ from ops.guard.confirm import require_name
 from ops.guard.kinds import KEPT
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
+from ops.state import backup as state_backup
 
 
 def run(stack: str, purge: bool, console: Console, *, force: bool = False) -> None:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from components.catalog import catalog
-from ops.images_build import IMAGES
-from ops.images_content import build_folder
-from ops.images_packages import LIST, MACHINE, PLATFORM, PYTHON, environment, uv_program
+from ops.images.build import IMAGES
+from ops.images.content import build_folder
+from ops.images.packages import LIST, MACHINE, PLATFORM, PYTHON, environment, uv_program
 
 WANTED = "packages.in"
 EXCLUDED = "packages-excluded.txt"

@@ -14,7 +14,7 @@ from typing import Any
 import yaml
 from filelock import FileLock, Timeout
 
-from ops import audit
+from ops.audit import notes as audit
 from ops.errors import UserError
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -101,7 +101,7 @@ class Machine:
         Raises UserError naming who does.
         """
         # It needs the settings and the ways into a stack, whose modules need this one.
-        from ops.audit_shipping import sent_afterwards
+        from ops.audit.shipping import sent_afterwards
 
         holder = self.directory / "lock.txt"
         lock = FileLock(self.directory / "lock", timeout=0)

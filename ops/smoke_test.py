@@ -10,11 +10,12 @@ from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
 from components.targets.spec import Docker
-from ops import docker_client, keys
+from ops import docker_client
 from ops.errors import UserError
 from ops.machine import Machine
 from ops.place import endpoint_of, transport_to
 from ops.pulumi_cli import Pulumi
+from ops.secrets import keys
 from ops.smoke import ANSWER, QUESTION, Answer, ask, suite
 from ops.smoke.api import Api
 from ops.smoke.subjects import subjects

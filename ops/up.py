@@ -11,28 +11,22 @@ from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names
-from ops import (
-    cluster,
-    delivery,
-    docker_client,
-    keys,
-    monitoring,
-    preflight,
-    recovery,
-    remote_host,
-    secret,
-    state_backup,
-    webui,
-)
+from ops import cluster, docker_client, monitoring, recovery, webui
 from ops.deployment import apply
 from ops.fleet import certificates, kept
 from ops.guard import changes
-from ops.images import resolve_all
+from ops.hosts import preflight
+from ops.hosts import remote as remote_host
+from ops.images import delivery
+from ops.images.resolve import resolve_all
 from ops.local_weights import bring
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
+from ops.secrets import given as secret
+from ops.secrets import keys
 from ops.site import discover
 from ops.smoke_test import first_answer, hardened
+from ops.state import backup as state_backup
 
 if TYPE_CHECKING:
     from docker import DockerClient

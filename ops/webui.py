@@ -15,10 +15,10 @@ from ops import docker_client, recovery
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.guard import changes
-from ops.keys import new_key, note_page
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
-from ops.rotate import only_on_a_terminal, refused
+from ops.secrets.keys import new_key, note_page
+from ops.secrets.rotate import only_on_a_terminal, refused
 
 WEBUI_SECRETS = "webuiSecrets"
 KEY, PASSWORD, SECRET_KEY = SECRETS["api-key"], SECRETS["admin-password"], SECRETS["secret-key"]

@@ -9,10 +9,10 @@ from pathlib import Path
 from rich.console import Console
 
 from components.settings import Settings
-from ops import delivery
 from ops.bundle.item import Item
 from ops.bundle.loaded import FOLDER, INDEX, BundledImage
 from ops.errors import UserError
+from ops.images import delivery
 
 
 def gather(all_settings: Iterable[Settings], console: Console) -> tuple[dict[str, BundledImage], list[Item]]:

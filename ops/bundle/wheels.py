@@ -15,7 +15,7 @@ from rich.console import Console
 
 from ops.bundle.item import Item
 from ops.errors import UserError
-from ops.images_packages import environment, uv_program
+from ops.images.packages import environment, uv_program
 from ops.machine import PROJECT
 from tools.table import Platform
 

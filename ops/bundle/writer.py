@@ -19,7 +19,14 @@ from tools.load.manifest import Manifest
 Report = Callable[[int], object]
 """Told how many bytes are written."""
 MAIN = "import sys\n\nfrom tools.load.__main__ import main\n\nsys.exit(main())\n"
-LOADER = ("tools/__init__.py", "tools/bootstrap.py", "tools/errors.py", "ops/__init__.py", "ops/audit.py")
+LOADER = (
+    "tools/__init__.py",
+    "tools/bootstrap.py",
+    "tools/errors.py",
+    "ops/__init__.py",
+    "ops/audit/__init__.py",
+    "ops/audit/notes.py",
+)
 
 
 def loader(project: Path = PROJECT) -> bytes:

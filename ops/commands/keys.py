@@ -14,7 +14,7 @@ app = typer.Typer()
 @app.command()
 def key(stack: Stack = "dev") -> None:
     """Show the current API key, on a terminal only."""
-    from ops.rotate import show
+    from ops.secrets.rotate import show
 
     show(stack)
 
@@ -24,7 +24,7 @@ def secret(
     name: Annotated[str, typer.Argument(help="as the stack's file names it")], stack: StackOrFleet = "dev"
 ) -> None:
     """Keep a secret the stack's file names, asked for or read from a pipe, encrypted; for a fleet, on every host."""
-    from ops.secret import give
+    from ops.secrets.given import give
 
     if fleet := fleet_named(stack):
         fleet.secret(name)
@@ -35,7 +35,7 @@ def secret(
 @app.command("rotate-key")
 def rotate_key(stack: Stack = "dev") -> None:
     """Add a key, switch to it, retire the old one; no engine restarts."""
-    from ops.rotate import rotate
+    from ops.secrets.rotate import rotate
 
     rotate(stack, console)
 

@@ -49,7 +49,7 @@ def import_(
     file: Annotated[Path | None, typer.Option(help="a file with one a line")] = None,
 ) -> None:
     """Propose which resources of the stack take over what exists already; nothing is changed."""
-    from ops.adopt import run
+    from ops.adopt.command import run
 
     raise typer.Exit(run(stack, id, file, console))
 
@@ -57,7 +57,7 @@ def import_(
 @app.command("state-backup")
 def state_backup(stack: Stack = "dev", file: BackupFile = None) -> None:
     """Save a copy of what Pulumi knows of the stack; secrets in it stay encrypted."""
-    from ops.state_command import backup
+    from ops.state.command import backup
 
     backup(stack, file, console)
 
@@ -65,6 +65,6 @@ def state_backup(stack: Stack = "dev", file: BackupFile = None) -> None:
 @app.command("state-restore")
 def state_restore(stack: Stack = "dev", file: BackupFile = None) -> None:
     """Put a copy of the state back; the newest one without a file."""
-    from ops.state_command import restore
+    from ops.state.command import restore
 
     restore(stack, file, console)

@@ -33,7 +33,7 @@ def release_check() -> None:
 @app.command()
 def pin(stack: Stack = "dev") -> None:
     """Look up the digests and commits the stack's images and models lack, and write them down."""
-    from ops.pin import run
+    from ops.pin.command import run
 
     raise typer.Exit(run(stack))
 

@@ -13,11 +13,11 @@ from rich.console import Console
 
 from components.monitoring import alertmanager, loki, node_exporter
 from components.targets.docker.container import LOG_OPTIONS
-from ops import rotate
 from ops.drill import faster, stand_in
 from ops.drill.drill import Drill
 from ops.drill.scene import FLOOD, STAND_IN, STAND_IN_PORT, Scene
 from ops.errors import UserError
+from ops.secrets import rotate
 
 GIB = 2**30
 LEFT_SHARE = 0.13

@@ -13,13 +13,14 @@ from components.monitoring import loki
 from components.settings import Settings, load, load_overlay
 from components.targets.docker.container import Names, job_arguments
 from components.workload import RUN_AS, Resources, Scratch, Workload
-from ops import docker_client, health, inside, keys
+from ops import docker_client, health, inside
 from ops.drill.prometheus_files import PrometheusFiles
 from ops.errors import UserError
 from ops.inside import Unreachable
 from ops.machine import Machine
 from ops.prometheus import Prometheus
 from ops.pulumi_cli import Pulumi
+from ops.secrets import keys
 
 if TYPE_CHECKING:
     from docker import DockerClient

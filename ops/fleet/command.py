@@ -10,7 +10,6 @@ from functools import cached_property
 from rich.console import Console
 
 from components.settings import Fleet, SettingsError, load, load_fleet
-from ops import secret
 from ops.errors import UserError
 from ops.fleet import drift, kept, preflight, status
 from ops.fleet.authority import Authority
@@ -22,6 +21,7 @@ from ops.fleet.runs import Runs
 from ops.fleet.sharing import from_neighbours
 from ops.guard.confirm import VARIABLE, require_name
 from ops.machine import PROJECT, Machine
+from ops.secrets import given as secret
 
 HOSTS = "HOSTS"
 """The variable that chooses hosts: names and label=value, separated by commas."""

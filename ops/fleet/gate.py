@@ -5,11 +5,11 @@ from __future__ import annotations
 from rich.console import Console
 
 from components.settings import load, load_overlay
-from ops import keys
 from ops.errors import UserError
 from ops.machine import Machine
 from ops.place import endpoint_of, transport_to
 from ops.pulumi_cli import Pulumi
+from ops.secrets import keys
 from ops.smoke import ask
 from ops.smoke.subjects import subjects
 

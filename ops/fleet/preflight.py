@@ -15,11 +15,13 @@ from components.serving import LABEL
 from components.settings import Fleet, Settings, SettingsError, load, load_overlay
 from components.targets.docker.ssh_errors import SshError
 from components.targets.docker.tunnel import Tunnel
-from ops import delivery, docker_client, remote_host
+from ops import docker_client
 from ops.errors import UserError
 from ops.fleet import weights
 from ops.fleet.sharing import Held
 from ops.fleet.side_by_side import side_by_side
+from ops.hosts import remote as remote_host
+from ops.images import delivery
 from ops.machine import Machine
 
 if TYPE_CHECKING:

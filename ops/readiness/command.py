@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 from components.settings import load, load_overlay
-from ops import keys
 from ops.errors import UserError
 from ops.machine import STATE_DIRECTORY, Machine
 from ops.readiness import described, running
 from ops.readiness.result import GROUPS, STATES, Result, code
 from ops.readiness.subject import Described
+from ops.secrets import keys
 
 COLOURS = {"pass": "green", "fail": "red", "not applicable": "dim", "unknown": "yellow"}
 ALLOW = "ALLOW_UNKNOWN"

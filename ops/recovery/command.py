@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
-from ops import cluster, docker_client, recovery, state_backup
+from ops import cluster, docker_client, recovery
 from ops.errors import UserError
 from ops.machine import Machine
 from ops.previewed import Preview, Step, parse
 from ops.pulumi_cli import Pulumi
 from ops.recovery import Lock, Operation
+from ops.state import backup as state_backup
 
 if TYPE_CHECKING:
     from docker import DockerClient

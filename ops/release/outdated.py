@@ -15,7 +15,7 @@ from components.catalog import catalog
 from components.workload import Value
 from ops.errors import UserError
 from ops.machine import PROJECT
-from ops.pin_http import get
+from ops.pin.http import get
 from ops.release.parts import Part, images, packages, tools
 from ops.site import discover
 from tools.table import load

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from components.settings.review import pull_request_of
-from ops import audit, recovery
+from ops import recovery
+from ops.audit import notes as audit
 from ops.errors import UserError
 from ops.machine import STATE_DIRECTORY
 from ops.pulumi_cli import Result

@@ -20,8 +20,8 @@ from cryptography.x509.oid import NameOID
 
 from components.settings import Settings
 from components.targets.kubernetes.files import vault_object
-from ops import keys
-from ops.vault import content_of, fill, wanted
+from ops.secrets import keys
+from ops.secrets.vault import content_of, fill, wanted
 from rehearsal.control_plane.api import Api, Object, Refused
 from rehearsal.providers.azure import arm_ids
 from rehearsal.providers.azure.cloud import Cloud

@@ -21,7 +21,7 @@ from components.monitoring.forward import Forward
 from components.monitoring.probe import http_probe
 from components.monitoring.settings import Monitoring
 from components.workload import FILES_DIRECTORY, File, Resources, Volume, Workload
-from ops.images_build import Builder
+from ops.images.build import Builder
 from tests.docker.certificates import Certificate, self_signed
 from tests.docker.container_harness import PREFIX, container, health, volume
 from tests.docker.project import free_port

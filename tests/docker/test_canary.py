@@ -18,13 +18,14 @@ import docker
 import psutil
 import pytest
 
-from ops import docker_exec, keys
+from ops import docker_exec
 from ops.machine import Machine
 from ops.previewed import parse
 from ops.pull_request.previews import Asked
 from ops.pull_request.report import build
 from ops.pull_request.sides import Side
 from ops.pulumi_cli import Pulumi
+from ops.secrets import keys
 from tests.docker import tiny_model
 from tests.docker.fast_stack import declare, remove
 from tests.docker.project import Project

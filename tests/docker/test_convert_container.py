@@ -15,7 +15,7 @@ from components.catalog import catalog
 from components.conversion import conversion_job
 from components.models import Model
 from components.workload import Volume, Workload
-from ops.images_build import Builder
+from ops.images.build import Builder
 from tests.docker import tiny_model
 from tests.docker.container_harness import PREFIX, container, run_job, volume
 

@@ -23,7 +23,7 @@ from components.targets.docker.container import Names, service_arguments
 from components.targets.docker.daemon import Daemon
 from components.targets.spec import Docker
 from components.workload import Probe, Resources, Workload
-from ops.images_build import Builder
+from ops.images.build import Builder
 from tests.docker.container_harness import container
 from tools.docker_engine import ask_socket
 

@@ -21,7 +21,7 @@ from components.engines.llamacpp import LlamaCpp
 from components.models import Model
 from components.workload import Workload
 from ops import docker_exec
-from ops.images_build import Builder
+from ops.images.build import Builder
 from ops.site import discover
 from tests.docker.container_harness import PREFIX, container, health, remove_volume
 from tests.docker.shared_weights import SharedWeights

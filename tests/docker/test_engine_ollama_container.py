@@ -22,7 +22,7 @@ from components.engines.ollama import Ollama
 from components.models import Model
 from components.workload import Workload
 from ops import docker_exec
-from ops.images_build import Builder
+from ops.images.build import Builder
 from ops.site import discover
 from tests.docker.container_harness import PREFIX, container, health, probed_again, remove_volume, run_job, volume
 

@@ -12,7 +12,7 @@ from rich.console import Console
 
 from components.catalog import catalog
 from components.engines import vllm_files
-from ops.images_build import Builder
+from ops.images.build import Builder
 from tests.unit.vllm_samples import model, phi, release, workload
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]

@@ -20,7 +20,7 @@ from components.settings import load
 from components.targets.docker.container import Names
 from components.workload import Volume, Workload
 from ops import local_weights
-from ops.images_build import Builder
+from ops.images.build import Builder
 from ops.local_weights import bring
 from ops.machine import PROJECT
 from tests.docker.container_harness import PREFIX, container, run_job, volume

@@ -25,10 +25,10 @@ from rich.console import Console
 from components.catalog import ImageRow
 from components.settings import load
 from ops.errors import UserError
-from ops.images import RegistrySilent, pull, resolve, resolve_all
-from ops.images_build import IMAGES, Builder
+from ops.images.build import IMAGES, Builder
+from ops.images.resolve import RegistrySilent, pull, resolve, resolve_all
 from ops.machine import PROJECT
-from ops.pin_lookup import image_digest
+from ops.pin.lookup import image_digest
 
 pytestmark = pytest.mark.docker
 

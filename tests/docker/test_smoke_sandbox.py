@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from components.catalog import catalog
-from ops.images_build import Builder
+from ops.images.build import Builder
 from ops.smoke import sandbox
 
 pytestmark = pytest.mark.docker

@@ -16,8 +16,8 @@ from components.targets.docker.ssh_errors import SshError
 from components.targets.docker.tunnel import Tunnel
 from components.targets.spec import Docker
 from components.targets.spec.ssh import Jump
-from ops.host_facts import gather
-from ops.remote_host import weak_spots
+from ops.hosts.facts import gather
+from ops.hosts.remote import weak_spots
 from rehearsal.hosts import Fleet, Host
 from tests.edge.conftest import target
 

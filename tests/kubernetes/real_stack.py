@@ -18,7 +18,8 @@ import yaml
 from kubernetes import client
 from kubernetes.stream import portforward, stream
 
-from ops import audit, audit_shipping
+from ops.audit import notes as audit
+from ops.audit import shipping as audit_shipping
 from ops.machine import Machine
 from ops.site import discover
 from rehearsal import plugins

@@ -23,7 +23,7 @@ from components.catalog import catalog
 from components.monitoring import prometheus
 from components.monitoring.dashboards import Page, pages
 from components.targets.kubernetes.site import Taint
-from ops.images_build import Builder
+from ops.images.build import Builder
 from ops.site import discover
 from rehearsal.control_plane import ControlPlane, SimulatedPool
 from rehearsal.real_node import CannotRun, RealNode, configuration, require

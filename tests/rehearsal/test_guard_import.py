@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ops import adopt
+from ops.adopt import command as adopt
 from rehearsal import plugins
 from rehearsal.providers.azure.cloud import Cloud
 from tests.rehearsal.small_project import SmallProject

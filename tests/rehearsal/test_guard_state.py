@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from ops import state_backup
 from ops.errors import UserError
+from ops.state import backup as state_backup
 from tests.rehearsal.small_project import SmallProject, said, spoken
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(300)]

@@ -11,9 +11,9 @@ import yaml
 
 from components.settings import SettingsError, load
 from components.settings.adoption import Adoption
-from ops import adopt
-from ops.adopt import Outcome, propose, read_ids
-from ops.adopt_match import matches
+from ops.adopt import command as adopt
+from ops.adopt.command import Outcome, propose, read_ids
+from ops.adopt.match import matches
 from ops.errors import UserError
 from ops.machine import Machine
 from ops.previewed import Step

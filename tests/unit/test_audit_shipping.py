@@ -14,8 +14,10 @@ import yaml
 from components.monitoring import loki
 from components.monitoring.settings import Retention
 from components.settings import Settings, load
-from ops import audit, audit_shipping, inside
-from ops.audit_shipping import BATCH_BYTES, PATIENCE, PUSH, deliver
+from ops import inside
+from ops.audit import notes as audit
+from ops.audit import shipping as audit_shipping
+from ops.audit.shipping import BATCH_BYTES, PATIENCE, PUSH, deliver
 from ops.errors import UserError
 from ops.inside import Refused, Unreachable
 from ops.machine import PROJECT, STATE_DIRECTORY, Machine

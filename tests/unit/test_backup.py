@@ -14,7 +14,7 @@ import pytest
 
 from components.catalog import catalog
 from components.monitoring import node_exporter
-from ops import audit
+from ops.audit import notes as audit
 from ops.backup import file as backup_file
 from ops.backup import told
 from ops.backup.command import newest, numbers

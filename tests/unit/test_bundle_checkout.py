@@ -16,10 +16,10 @@ import yaml
 from components.model_sources import PathSource
 from components.settings import load
 from components.settings.stack_file import DESCRIPTION
-from ops import images
 from ops.bundle import loaded
 from ops.bundle.loaded import BundledImage
 from ops.errors import UserError
+from ops.images import resolve as images
 from tests.unit.settings_base import BASE, load_changed
 
 pytestmark = pytest.mark.unit

@@ -97,7 +97,7 @@ def test_an_old_python_hears_what_to_install(tmp_path: Path) -> None:
 
 
 def test_it_uses_the_standard_library_only() -> None:
-    files = [*(CHECKOUT / "tools/load").glob("*.py"), CHECKOUT / "tools/errors.py", CHECKOUT / "ops/audit.py"]
+    files = [*(CHECKOUT / "tools/load").glob("*.py"), CHECKOUT / "tools/errors.py", CHECKOUT / "ops/audit/notes.py"]
     own = {"ops", "tools"}
     for path in files:
         tree = ast.parse(path.read_text())

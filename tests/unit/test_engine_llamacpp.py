@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from components.engines.llamacpp import LlamaCpp
 from components.models import Model
 from components.workload import Workload
-from ops.images_build import base_suite
+from ops.images.build import base_suite
 from tests.unit.models_samples import model
 
 pytestmark = pytest.mark.unit

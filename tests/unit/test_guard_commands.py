@@ -12,12 +12,14 @@ import pytest
 from rich.console import Console
 
 from components.settings import load_fleet
-from ops import down, state_backup, state_command
+from ops import down
 from ops.errors import UserError
 from ops.fleet.command import FleetCommand
 from ops.fleet.runs import Runs
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
+from ops.state import backup as state_backup
+from ops.state import command as state_command
 
 pytestmark = pytest.mark.unit
 

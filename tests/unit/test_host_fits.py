@@ -15,11 +15,13 @@ from docker import DockerClient
 from components.catalog import catalog
 from components.settings import Settings, load
 from components.targets.spec import Docker
-from ops import delivery, host_images, remote_host
 from ops.errors import UserError
 from ops.fleet import preflight
-from ops.host_facts import HostFacts
-from ops.host_images import here, offers
+from ops.hosts import images as host_images
+from ops.hosts import remote as remote_host
+from ops.hosts.facts import HostFacts
+from ops.hosts.images import here, offers
+from ops.images import delivery
 from ops.machine import Machine
 from tests.unit.settings_base import HOST_KEY
 from tests.unit.test_fleet_rollout import described, key

@@ -8,7 +8,7 @@ import docker.errors
 import pytest
 from rich.console import Console
 
-from ops.images_build import PUBLISHED_BASES, Builder
+from ops.images.build import PUBLISHED_BASES, Builder
 
 pytestmark = pytest.mark.unit
 

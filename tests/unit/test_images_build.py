@@ -11,7 +11,7 @@ from filelock import FileLock
 from rich.console import Console
 
 from components.catalog import catalog
-from ops.images_build import Builder
+from ops.images.build import Builder
 
 pytestmark = pytest.mark.unit
 

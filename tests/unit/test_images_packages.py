@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from components.catalog import ImageRow
-from ops import images_packages
 from ops.errors import UserError
-from ops.images import resolve
-from ops.images_build import IMAGES, Builder
-from ops.images_content import content
+from ops.images import packages as images_packages
+from ops.images.build import IMAGES, Builder
+from ops.images.content import content
+from ops.images.packages import install_command, prune
+from ops.images.resolve import resolve
 from ops.images_lock import names, requirements, suits
-from ops.images_packages import install_command, prune
 
 pytestmark = pytest.mark.unit
 

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from components.catalog import ImageRow
-from ops.images_build import Builder
-from ops.images_content import CONTEXT
+from ops.images.build import Builder
+from ops.images.content import CONTEXT
 from ops.machine import PROJECT
 
 pytestmark = pytest.mark.unit

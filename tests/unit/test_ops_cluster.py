@@ -12,9 +12,10 @@ import pytest
 from rich.console import Console
 
 from components.settings import Settings, load
-from ops import cluster, keys
+from ops import cluster
 from ops.errors import UserError
 from ops.machine import Machine
+from ops.secrets import keys
 
 pytestmark = pytest.mark.unit
 PROJECT = Path(__file__).resolve().parents[2]
@@ -67,7 +68,7 @@ def site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> tuple[Machine, list
     (tmp_path / "Pulumi.prod.yaml").write_text((PROJECT / "Pulumi.prod.yaml").read_text())
     secrets = {"gateway-certificate": "a certificate", "gateway-certificate-key": "its key"}
     monkeypatch.setattr(cluster, "Pulumi", lambda m: Pulumi(m, done, secrets))
-    monkeypatch.setattr("ops.state_backup.save_before_a_change", lambda *_: done.append("state saved"))
+    monkeypatch.setattr("ops.state.backup.save_before_a_change", lambda *_: done.append("state saved"))
     monkeypatch.setattr(
         cluster,
         "apply",

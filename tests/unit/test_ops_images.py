@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from components.catalog import catalog
-from ops import images
 from ops.errors import UserError
-from ops.images import resolve
+from ops.images import resolve as images
+from ops.images.resolve import resolve
 
 pytestmark = pytest.mark.unit
 

@@ -16,9 +16,9 @@ from components.gateway import key_map
 from components.monitoring.rules import facts
 from components.settings import SettingsError, from_pulumi_config
 from components.targets.spec import Docker
-from ops import keys, rotate
 from ops.errors import UserError
 from ops.machine import PROJECT, Machine
+from ops.secrets import keys, rotate
 
 pytestmark = pytest.mark.unit
 

@@ -11,8 +11,8 @@ from typing import Any
 import psutil
 import pytest
 
-from ops import preflight
 from ops.errors import UserError
+from ops.hosts import preflight
 
 pytestmark = pytest.mark.unit
 GIB = 2**30

@@ -19,9 +19,9 @@ from requests.adapters import BaseAdapter
 from components.gateway import key_map
 from components.settings import load
 from components.targets.aks.profiles import SECRETS_POLL
-from ops import vault
 from ops.errors import UserError
-from ops.vault_store import AzureVault
+from ops.secrets import vault
+from ops.secrets.vault_store import AzureVault
 
 pytestmark = pytest.mark.unit
 PROJECT = Path(__file__).resolve().parents[2]

@@ -13,7 +13,7 @@ from rich.console import Console
 
 from components.catalog import read
 from ops.errors import UserError
-from ops.pin import pin_catalogue
+from ops.pin.command import pin_catalogue
 from tests.unit.fetch_harness import WEIGHTS, Site, program, publish_library, serving, sha256
 
 pytestmark = pytest.mark.unit

@@ -12,8 +12,8 @@ import pytest
 
 from components.settings import Settings, load
 from components.targets.spec import Docker
-from ops import remote_host
-from ops.host_facts import HostFacts, parse
+from ops.hosts import remote as remote_host
+from ops.hosts.facts import HostFacts, parse
 from tests.unit.settings_base import HOST_KEY
 from tests.unit.test_fleet_rollout import described
 

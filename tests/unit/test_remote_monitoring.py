@@ -11,13 +11,14 @@ import yaml
 from rich.console import Console
 
 from components.settings import Settings, load
-from ops import delivery, inside
+from ops import inside
 from ops.drill.scene import Scene
 from ops.errors import UserError
 from ops.fleet import status as fleet_status
 from ops.fleet.status import State
+from ops.hosts.preflight import memory_limits
+from ops.images import delivery
 from ops.machine import Machine
-from ops.preflight import memory_limits
 from ops.status import command
 from tests.unit.test_fleet_rollout import described
 from tests.unit.test_remote_host import judged

@@ -11,8 +11,8 @@ import pytest
 from rich.console import Console
 
 from components.settings import SettingsError
-from ops import secret
 from ops.errors import UserError
+from ops.secrets import given as secret
 from tests.unit.settings_base import load_changed
 
 pytestmark = pytest.mark.unit

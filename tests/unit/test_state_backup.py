@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from ops import state_backup
 from ops.backup import file as backup_file
 from ops.errors import UserError
 from ops.machine import Machine
+from ops.state import backup as state_backup
 
 pytestmark = pytest.mark.unit
 

@@ -12,7 +12,7 @@ from components import watchdog
 from components.settings import Settings, SettingsError
 from components.targets.docker.agents import may_be_root, may_see
 from components.targets.docker.container import Names
-from ops.preflight import memory_limits
+from ops.hosts.preflight import memory_limits
 from tests.unit.monitoring_samples import planned
 from tests.unit.settings_base import DIGEST, load_changed
 

@@ -12,7 +12,7 @@ import sys
 import time
 from pathlib import Path
 
-from ops import audit
+from ops.audit import notes as audit
 from tools import bootstrap
 from tools.errors import ToolError
 from tools.load import judge, manifest, programs, signature

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from components.model_sources import UNPINNED
 from components.models import HuggingFaceSource, Model, OllamaSource, Source, Weights, WeightsFile
 from ops.errors import UserError
-from ops.pin_http import NOTHING, get
-from ops.pin_hub import Repository, folder, one_file, repository
+from ops.pin.http import NOTHING, get
+from ops.pin.hub import Repository, folder, one_file, repository
 
 if TYPE_CHECKING:
     from docker import DockerClient

@@ -18,7 +18,8 @@ from pathlib import Path
 from components.monitoring import loki
 from components.settings import Settings, load, load_overlay
 from components.workload import Value
-from ops import audit, inside
+from ops import inside
+from ops.audit import notes as audit
 from ops.errors import UserError
 from ops.inside import Inside
 from ops.machine import STATE_DIRECTORY, Machine, write_private

@@ -18,7 +18,7 @@ from rich.console import Console
 from components.settings import load, load_overlay
 from components.settings.adoption import Adoption
 from components.settings.stack_file import file_name
-from ops.adopt_match import matches
+from ops.adopt.match import matches
 from ops.errors import UserError
 from ops.failures import explain
 from ops.machine import Machine, write_private

@@ -12,7 +12,7 @@ from components.settings.image_rules import registry_of
 from components.targets.spec import Docker
 from ops.bundle import loaded
 from ops.errors import UserError
-from ops.images_build import Builder
+from ops.images.build import Builder
 
 if TYPE_CHECKING:
     from docker import DockerClient

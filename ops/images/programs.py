@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ops.errors import UserError
-from ops.images_content import programs
+from ops.images.content import programs
 from tools.errors import ToolError
 from tools.installer import Installer
 

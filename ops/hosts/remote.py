@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 from components.settings import Settings
 from components.targets.docker.container import Names
 from components.targets.spec import Docker
-from ops import host_gpus, host_images, preflight
 from ops.errors import UserError
-from ops.host_facts import HostFacts, gather
-from ops.host_images import ARCHITECTURES, Offers
+from ops.hosts import gpus as host_gpus
+from ops.hosts import images as host_images
+from ops.hosts import preflight
+from ops.hosts.facts import HostFacts, gather
+from ops.hosts.images import ARCHITECTURES, Offers
 from ops.machine import Machine
 
 if TYPE_CHECKING:

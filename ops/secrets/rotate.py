@@ -9,13 +9,14 @@ import tenacity
 from rich.console import Console
 
 from components.settings import Settings, load, load_overlay
-from ops import docker_client, keys, recovery
+from ops import docker_client, recovery
 from ops.deployment import apply
 from ops.errors import UserError
 from ops.guard import changes
 from ops.machine import Machine
 from ops.place import endpoint_of, transport_to
 from ops.pulumi_cli import Pulumi
+from ops.secrets import keys
 from ops.smoke import ask
 
 

@@ -17,9 +17,10 @@ from filelock import FileLock, Timeout
 from rich.console import Console
 
 from components.catalog import ImageRow, catalog
-from ops import images_packages, images_programs
 from ops.errors import UserError
-from ops.images_content import build_folder, content, further_folders, programs
+from ops.images import packages as images_packages
+from ops.images import programs as images_programs
+from ops.images.content import build_folder, content, further_folders, programs
 from ops.machine import PROJECT
 from tools import bootstrap
 from tools.places import cache_directory

@@ -11,11 +11,12 @@ from components.catalog import ImageRow, catalog
 from components.settings import Settings
 from components.targets.docker.ssh_errors import SshError
 from components.targets.spec import Docker
-from ops import docker_client, host_images
+from ops import docker_client
 from ops.bundle import loaded
 from ops.errors import UserError
-from ops.images import RegistrySilent, find, pull, resolve
-from ops.images_build import Builder
+from ops.hosts import images as host_images
+from ops.images.build import Builder
+from ops.images.resolve import RegistrySilent, find, pull, resolve
 from ops.machine import PROJECT, STATE_DIRECTORY, write_private
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from components.model_sources import UNPINNED, HuggingFaceSource
 from components.weights import Format, WeightsFile
 from components.weights_names import ENDINGS, taken
 from ops.errors import UserError
-from ops.pin_http import NOTHING, get
+from ops.pin.http import NOTHING, get
 
 SMALL = 64 * 1024 * 1024
 """Bytes of the largest file that is fetched here to learn its sha256: settings and tokenizers, never weights."""

@@ -23,7 +23,7 @@ from components.catalog.place import DIRECTORY
 from components.models import Model, Weights
 from ops.errors import UserError
 from ops.machine import PROJECT
-from ops.pin_lookup import image_digest, weights_facts
+from ops.pin.lookup import image_digest, weights_facts
 
 if TYPE_CHECKING:
     from docker import DockerClient

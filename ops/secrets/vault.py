@@ -22,7 +22,7 @@ from components.targets.spec import Aks
 from components.webui.workload import NAME as WEBUI
 from components.webui.workload import SECRETS as WEBUI_SECRETS
 from components.workload import Workload
-from ops.vault_store import Store
+from ops.secrets.vault_store import Store
 
 POLL_SECONDS = 120
 """How often the cluster asks the vault for new values (components.targets.aks.profiles.SECRETS_POLL)."""

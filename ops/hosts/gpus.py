@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ops.errors import UserError
-from ops.host_facts import HostFacts
+from ops.hosts.facts import HostFacts
 
 RUNTIME, RUNTIME_HOOK, CDI_HOOK = "nvidia", "nvidia-container-runtime-hook", "nvidia-cdi-hook"
 CDI_KIND = "nvidia.com/gpu="

@@ -8,11 +8,12 @@ from pathlib import Path
 from rich.console import Console
 
 from components.settings import load, load_overlay
-from ops import recovery, state_backup
+from ops import recovery
 from ops.errors import UserError
 from ops.guard.confirm import require_name
 from ops.machine import Machine
 from ops.pulumi_cli import Pulumi
+from ops.state import backup as state_backup
 
 
 def backup(stack: str, file: Path | None, console: Console) -> Path:

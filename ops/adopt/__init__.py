@@ -1,0 +1,1 @@
+"""`make import`: which resources take over what exists already."""

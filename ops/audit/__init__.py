@@ -1,0 +1,1 @@
+"""Who changed a stack, when, and how it ended."""

@@ -1,0 +1,1 @@
+"""`make pin`: digests and commits that are missing, looked up and written down."""

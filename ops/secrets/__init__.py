@@ -1,0 +1,1 @@
+"""Keys and other secrets: made, given by a person, rotated, and put into a vault."""

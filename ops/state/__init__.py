@@ -1,0 +1,1 @@
+"""Copies of what Pulumi knows of a stack, and putting one back."""
