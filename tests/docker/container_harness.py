@@ -157,3 +157,13 @@ def _tar(entries: dict[str, str | None], owner: tuple[int, int]) -> bytes:
             info.size = len(data)
             tar.addfile(info, io.BytesIO(data))
     return buffer.getvalue()
+
+
+def fails_without_a_note(container: Container, probe: list[str]) -> bool:
+    """Whether a probe fails and notes no answer. The container's own probe, which notes one, may come in between."""
+    for _ in range(5):
+        container.exec_run(["rm", "-f", "/tmp/answered"])
+        failed = container.exec_run(probe).exit_code != 0
+        if failed and container.exec_run(["test", "-e", "/tmp/answered"]).exit_code != 0:
+            return True
+    return False

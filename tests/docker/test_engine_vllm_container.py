@@ -27,7 +27,7 @@ from components.workload import Workload
 from ops import docker_exec
 from ops.images.build import Builder
 from ops.site import discover
-from tests.docker.container_harness import PREFIX, container, health, remove_volume
+from tests.docker.container_harness import PREFIX, container, fails_without_a_note, health, remove_volume
 from tests.docker.shared_weights import SharedWeights
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
@@ -249,9 +249,7 @@ def test_a_full_queue_refuses_with_503_and_is_no_fault(served: Served) -> None:
 def test_health_needs_a_real_token_and_not_only_an_open_port(served: Served) -> None:
     assert served.workload.probe is not None
     bash, script, port, _ = served.workload.probe.command
-    served.shell("rm -f /tmp/answered")
-    assert served.container.exec_run([bash, script, port, "no-such-model"]).exit_code != 0
-    assert served.shell("test -e /tmp/answered")[0] != 0
+    assert fails_without_a_note(served.container, [bash, script, port, "no-such-model"])
     assert served.probe() == 0
     assert served.shell("test -e /tmp/answered")[0] == 0
 
