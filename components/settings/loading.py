@@ -187,7 +187,7 @@ def _chosen(own: dict[str, Any], described: Mapping[str, Any]) -> dict[str, Any]
     recorded, named = own.get("images"), described.get("images") or {}
     if os.environ.get(DESCRIPTION) or not isinstance(recorded, Mapping) or not isinstance(named, Mapping):
         return own
-    if not _on_docker(described):
+    if not (_on_docker(described) and _on_docker(own)):
         return own
     return {**own, "images": still_meant(recorded, {**_pinned_images(), **named})}
 

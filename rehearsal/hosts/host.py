@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import docker
@@ -122,7 +123,9 @@ class Host:
         entered = self._processes.pop(program)
         (process,) = psutil.Process(entered.pid).children()
         for one in [process, *(process.children(recursive=True) if program == "sshd" else ())]:
-            one.kill()
+            # A connection may end by itself in this moment.
+            with suppress(psutil.NoSuchProcess):
+                one.kill()
         entered.popen.wait(START)
 
     def run(self, *words: str, check: bool = True) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from components.targets.spec import Aks
 from tests.kubernetes.arm import TYPES, template
-from tests.kubernetes.findings import EXCEPTIONS, Finding, excepted, exceptions
+from tests.kubernetes.findings import Finding, excepted, exceptions
 from tests.kubernetes.rendered import stack
 from tests.kubernetes.scanner import Failure, failures
 from tests.program.aks_declared import Declare, declare  # noqa: F401 - a fixture
 
 pytestmark = pytest.mark.kubernetes
 
-REVIEWED = EXCEPTIONS.with_name("exceptions_azure.yaml")
+REVIEWED = Path(__file__).with_name("exceptions_azure.yaml")
 CONTROLS = {4: 59, 5: 56, 6: 55, 7: 57, 8: 59, 141: 56, 172: 58, 226: 61, 227: 61} | dict.fromkeys(
     (42, 109, 110, 111, 137, 138, 139, 163, 166, 189, 233), 62
 )

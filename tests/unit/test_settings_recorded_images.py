@@ -53,3 +53,9 @@ def test_for_a_cluster_a_machines_image_is_somebodys_choice_and_stays(tmp_path: 
     described = {**BASE, "slm:targets": {"laptop": {"kind": "kubernetes", "kubeconfig": "~/.kube/config"}}}
     (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": described}))
     assert load("dev", tmp_path, {"slm:images": {ROLE: OLDER}}, today=TODAY).images[ROLE] == OLDER
+
+
+def test_so_it_does_where_the_machine_itself_says_that_it_is_a_cluster(tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.dev.yaml").write_text(yaml.safe_dump({"config": dict(BASE)}))
+    own = {"slm:targets": {"laptop": {"kind": "kubernetes", "kubeconfig": "~/.kube/config"}}}
+    assert load("dev", tmp_path, {**own, "slm:images": {ROLE: OLDER}}, today=TODAY).images[ROLE] == OLDER
