@@ -123,6 +123,9 @@ class _Work:
             reference = f"{LOOPBACK}:{line.port}/{self.offer.name}@{step.manifest}"
             for said in client.api.pull(reference, stream=True, decode=True):
                 self._follow(said, step)
+            if step in lacking:
+                # Docker leaves out progress that nobody read in time, the last of a layer's as well.
+                self._layers[step.manifest] = step.size
             line.settle()
             mark_arrived(client, reference, step)
         self._name(client)

@@ -6,6 +6,7 @@ The tests are steps of one story, in order.
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -134,7 +135,22 @@ def test_what_a_host_keeps_is_saved_here_and_put_back_there(one: Project, fleet:
 
 
 def test_a_way_that_is_lost_in_the_middle_leaves_nothing_standing_still(one: Project, fleet: Fleet) -> None:
-    host, process = fleet[NAME], one.start("backup")
+    host = fleet[NAME]
+    with one.start("backup") as process:
+        try:
+            lose_the_way(one, host, process)
+            output, _ = process.communicate(timeout=300)
+        finally:
+            process.kill()  # Of no effect on one that has ended.
+    assert "Traceback" not in output
+    # The copy may have been over at that moment: then the backup goes on by another connection.
+    assert process.returncode == 0 or "the connection to the Docker engine was lost" in output, output
+    assert not_running(one, host) == []
+    eventually_well(one)
+
+
+def lose_the_way(one: Project, host: Host, process: subprocess.Popen[str]) -> None:
+    """End the host's SSH server and every connection as soon as a part stands still for its copy."""
     end = time.monotonic() + 60
     while not not_running(one, host):
         assert process.poll() is None
@@ -143,9 +159,3 @@ def test_a_way_that_is_lost_in_the_middle_leaves_nothing_standing_still(one: Pro
     host.kill("sshd")
     host.start("sshd")
     host.wait_until_up()
-    output, _ = process.communicate(timeout=300)
-    assert "Traceback" not in output
-    # The copy may have been over at that moment: then the backup goes on by another connection.
-    assert process.returncode == 0 or "the connection to the Docker engine was lost" in output, output
-    assert not_running(one, host) == []
-    eventually_well(one)

@@ -47,7 +47,7 @@ class Stack:
             shutil.copy(CHECKOUT / file, self.folder)
         # Commands look for the stack beside themselves.
         shutil.copytree(CHECKOUT / "ops", self.folder / "ops")
-        for part in ("__main__.py", "components", "tools", "images"):
+        for part in ("__main__.py", "components", "policies", "tools", "images"):
             (self.folder / part).symlink_to(CHECKOUT / part)
         shutil.copy(node.plane.kubeconfig, self.folder / "kubeconfig")
         host, _, port = node.proxy.removeprefix("http://").partition(":")
