@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 import docker
 import pytest
+import yaml
 
 from ops import docker_exec
 from ops.backup import told
@@ -167,3 +168,26 @@ def test_it_is_written_down_who_did_it(kept: Project) -> None:
     did = {(note["did"], note["outcome"]) for note in notes}
     assert (f"make backup STACK={kept.stack}", "done") in did
     assert (f"make restore STACK={kept.stack}", "failed: UserError") in did
+
+
+def test_control_68_production_goes_down_after_its_name_and_with_a_fresh_backup(kept: Project) -> None:
+    """The last of this file: the stack is gone afterwards."""
+    document = yaml.safe_load(kept.file.read_text())
+    document["secretsprovider"] = "passphrase"
+    document["config"]["slm:environment"] = "prod"
+    kept.file.write_text(yaml.safe_dump(document, sort_keys=False))
+    folder = kept.folder / ".slm/backups" / kept.stack
+    for old in folder.glob("backup-*.zip"):
+        old.unlink()
+    name = {"CONFIRM": kept.stack}
+    before = set(kept.containers())
+    kept.ops("down", environment=name).must_fail("no backup of it is in", f"make backup STACK={kept.stack}")
+    kept.ops("backup").must_succeed()
+    kept.ops("down").must_fail("standard input is no terminal", f"CONFIRM={kept.stack}")
+    kept.ops("down", environment={"CONFIRM": "yes"}).must_fail("is not the name of stack")
+    assert set(kept.containers()) == before, "nothing was taken down"
+
+    said = kept.ops("down", environment=name).must_succeed().output
+    assert "is whole and 0" in said
+    assert "state saved to" in said
+    assert kept.leftovers() == []
