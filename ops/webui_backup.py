@@ -22,6 +22,7 @@ from components.workload import FILES_DIRECTORY, RUN_AS, File, Resources, Scratc
 from ops import docker_client, docker_exec, health, webui
 from ops.errors import UserError
 from ops.machine import STATE_DIRECTORY, Machine
+from ops.stopping import stop
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -60,7 +61,7 @@ def restore(stack: str, file: Path | None, console: Console) -> None:
         container = _container(client, machine)
         if container.status == "running":
             _backup(client, machine, _dated(machine, "before-restore"), console)
-        container.stop()
+        stop(container)
         try:
             manifest = place_archive(client, machine, page, settings, chosen)
         finally:

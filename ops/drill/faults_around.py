@@ -18,6 +18,7 @@ from ops.drill.drill import Drill
 from ops.drill.scene import FLOOD, STAND_IN, STAND_IN_PORT, Scene
 from ops.errors import UserError
 from ops.secrets import rotate
+from ops.stopping import stop
 
 GIB = 2**30
 LEFT_SHARE = 0.13
@@ -129,7 +130,7 @@ def log_flood(scene: Scene) -> Iterator[None]:
 def alertmanager_down(scene: Scene) -> Iterator[None]:
     """Nobody takes Prometheus's alerts."""
     container = scene.container(alertmanager.NAME)
-    container.stop()
+    stop(container)
     try:
         yield
     finally:

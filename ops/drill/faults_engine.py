@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ops.drill.drill import Drill
 from ops.drill.scene import Scene
 from ops.errors import UserError
+from ops.stopping import stop
 
 if TYPE_CHECKING:
     from docker.models.containers import Container
@@ -91,7 +92,7 @@ def slow_start(scene: Scene) -> Iterator[None]:
     import docker.errors
 
     container = scene.container(scene.engine)
-    container.stop()
+    stop(container)
     container.start()
     try:
         container.pause()
