@@ -13,12 +13,6 @@ from ops.failures import explain
 from ops.pulumi_cli import Pulumi
 
 SAME = "same"
-MARK = "4dabf18193072939515e22adb298388d"
-"""The key by which Pulumi marks an object that is no plain value (pulumi/sdk: resource.SigKey)."""
-SECRET = "1b47061264138c4ac30d75fd1eb44270"  # noqa: S105 - a mark, the same everywhere
-"""What stands at that key for a secret."""
-UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
-"""What stands for a value that only the deployment will know (pulumi/sdk: plugin.UnknownStringValue)."""
 
 
 class _Part(BaseModel):
@@ -124,14 +118,3 @@ def preview(pulumi: Pulumi, *arguments: str) -> Preview:
         errors = "\n".join(one.message for one in found.diagnostics if one.severity == "error")
         raise explain(stack, "preview", errors or done.output)
     return found
-
-
-def plain(value: Any) -> Any:
-    """A value without what must not be shown: `[secret]` and `[unknown]` stand for what is secret or not known yet."""
-    if isinstance(value, Mapping):
-        if MARK in value:
-            return "[secret]" if value[MARK] == SECRET else "[file]"
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    return "[unknown]" if value == UNKNOWN else value

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from docker.models.containers import Container
 
-WITHOUT_A_WORD = 10
-"""Seconds that Docker gives a container whose description says nothing."""
 
+def stop(container: Container, unsaid: int = 10) -> None:
+    """Stop it, and wait as long as it was promised: docker-py by itself gives up waiting after seventy seconds.
 
-def stop(container: Container) -> None:
-    """Stop it, and wait as long as it was promised: docker-py by itself gives up waiting after seventy seconds."""
+    `unsaid` seconds are waited for one whose description says nothing; Docker's own are ten.
+    """
     promised = container.attrs["Config"].get("StopTimeout")
-    container.stop(timeout=WITHOUT_A_WORD if promised is None else int(promised))
+    container.stop(timeout=unsaid if promised is None else int(promised))

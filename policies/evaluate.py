@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from components.settings.model import SecurityException
+from components.settings.permissions import SecurityException
 from policies import azure_rules, container, docker_rules, object_rules, pod_rules, together
 from policies.finding import Finding, Resource
 from policies.objects import Manifest, pods

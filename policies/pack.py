@@ -9,7 +9,7 @@ import pulumi_policy as crossguard
 from pulumi_policy import EnforcementLevel, PolicyPack, ResourceValidationPolicy, Severity, StackValidationPolicy
 
 from components.settings import Settings, SettingsError, load, load_overlay
-from components.settings.model import SecurityException
+from components.settings.permissions import SecurityException
 from policies import evaluate
 from policies.finding import Finding, Resource
 from policies.plain import plain

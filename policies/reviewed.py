@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from components.settings.model import SecurityException
+from components.settings.permissions import SecurityException
 from policies.finding import Finding
 
 EXCEPTIONS = Path(__file__).with_name("exceptions.yaml")

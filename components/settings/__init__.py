@@ -2,7 +2,8 @@
 
 from components.settings.fleet import Fleet
 from components.settings.loading import from_pulumi_config, load, load_fleet, load_overlay
-from components.settings.model import Security, SecurityException, Settings
+from components.settings.model import Settings
+from components.settings.permissions import Security, SecurityException
 from components.settings.problems import Problem, SettingsError
 from components.settings.secret_words import passphrase_problem
 

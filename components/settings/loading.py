@@ -192,14 +192,10 @@ def _chosen(own: dict[str, Any], described: Mapping[str, Any]) -> dict[str, Any]
     return {**own, "images": still_meant(recorded, {**_pinned_images(), **named})}
 
 
-def _on_docker(described: Mapping[str, Any]) -> bool:
-    targets = described.get("targets")
-    kinds = (
-        [one.get("kind") for one in targets.values() if isinstance(one, Mapping)]
-        if isinstance(targets, Mapping)
-        else []
-    )
-    return all(kind == "docker" for kind in kinds)
+def _on_docker(section: Mapping[str, Any]) -> bool:
+    targets = section.get("targets")
+    found = targets.values() if isinstance(targets, Mapping) else ()
+    return all(one.get("kind") == "docker" for one in found if isinstance(one, Mapping))
 
 
 def _pinned_images() -> dict[str, str]:

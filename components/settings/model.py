@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, field_validator, model_validator
 
 from components.catalog import catalog
 from components.engines import Engine, External, HostedEngine
@@ -21,6 +20,7 @@ from components.settings.cross_references import cross_references
 from components.settings.fleet import Fleet
 from components.settings.image_rules import SOME_IMAGE, reference_problem
 from components.settings.kinds import named_kind
+from components.settings.permissions import Allowance, Security
 from components.settings.problems import CrossReferenceError, Problem, SettingsError
 from components.settings.review import Review
 from components.settings.schema_walk import standard
@@ -36,67 +36,7 @@ SCHEMA_VERSION = 1
 PLANNED_ENGINES: tuple[str, ...] = ()
 """Kinds of engine that are known words and not built yet."""
 
-LAST_CONTROL = 72
-"""Controls are numbered 1 to this in docs/security.md."""
-
 CHAT = "/v1/chat/completions"
-
-Registry = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?(:[0-9]{1,5})?$")]
-
-
-def _day(value: Any) -> Any:
-    try:
-        return date.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ValueError("not a date — write it as 2026-12-31") from None
-
-
-Day = Annotated[date, BeforeValidator(_day)]
-
-
-class SecurityException(Value):
-    """A control that does not hold for one resource, why, and until when. An expired one is an error."""
-
-    control: int = Field(ge=1, le=LAST_CONTROL)
-    resource: str = Field(min_length=1, max_length=200)
-    reason: str = Field(min_length=10, max_length=500)
-    expires: Day
-
-    @field_validator("expires")
-    @classmethod
-    def _lasts(cls, expires: date, info: ValidationInfo) -> date:
-        today = (info.context or {}).get("today") or date.today()
-        if expires < today:
-            which = f"exception for control {info.data.get('control')} on '{info.data.get('resource')}'"
-            raise ValueError(f"{which} expired {expires} — remove it and meet the control, or decide a new date")
-        return expires
-
-
-class Allowance(Value):
-    """One protected resource that this change replaces or deletes, named as `make preview` names it, why, until when.
-
-    It is taken out when that is done: one that nothing needs is refused as well as an expired one.
-    """
-
-    resource: str = Field(min_length=1, max_length=200)
-    reason: str = Field(min_length=10, max_length=500)
-    expires: Day
-
-    @field_validator("expires")
-    @classmethod
-    def _lasts(cls, expires: date, info: ValidationInfo) -> date:
-        today = (info.context or {}).get("today") or date.today()
-        if expires < today:
-            which = f"permission to replace '{info.data.get('resource')}'"
-            raise ValueError(f"{which} expired {expires} — remove it, or decide a new date")
-        return expires
-
-
-class Security(Value):
-    """What deviates from the hardened default, written down: exceptions, and the registries images may come from."""
-
-    exceptions: tuple[SecurityException, ...] = ()
-    allow_registries: tuple[Registry, ...] = ("docker.io",)
 
 
 def _at_least_one(value: Any) -> Any:

@@ -15,6 +15,7 @@ from components.targets.docker.daemon import Daemon, JobFailed
 from components.workload import FILES_DIRECTORY, RUN_AS, File, Resources, Workload
 from ops import health
 from ops.errors import UserError
+from ops.stopping import stop
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -66,7 +67,7 @@ class Volumes:
         container = self.container(workload)
         ran = container.status == "running"
         # Its own limit is how long it may take to write everything down.
-        container.stop(timeout=container.attrs["Config"].get("StopTimeout") or 60)
+        stop(container, unsaid=60)
         try:
             yield container
         finally:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import tenacity
 
-from components.targets.docker.ssh_errors import SshError
+from components.targets.docker.ssh_errors import PASSING, SshError
 from components.targets.spec import Docker
 from components.workload import Value
 from ops.errors import UserError
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 PATIENCE = 900.0
 """Seconds without a byte more after which a host is given up."""
 
-PASSING = frozenset({"unreachable", "refused", "cut", "ssh"})
-"""Kinds of SSH failure that may go by themselves; a refused key does not."""
+PASSES = PASSING | {"ssh"}
+"""Here what OpenSSH says in words nobody knows is tried again as well: layers that are there stay there."""
 
 LONGEST_WAIT = 30.0
 UNNAMED = "slm.local/unnamed"
@@ -76,7 +76,7 @@ def deliver(
 
 
 def _passing(error: BaseException) -> bool:
-    return isinstance(error, _Cut) or (isinstance(error, SshError) and error.failure.kind in PASSING)
+    return isinstance(error, _Cut) or (isinstance(error, SshError) and error.failure.kind in PASSES)
 
 
 class _Work:

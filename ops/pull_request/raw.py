@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from components.settings.secret_words import is_secret_field, looks_like_a_secret
-from ops.previewed import State, Step, plain
+from ops.previewed import State, Step
 from ops.pull_request.markdown import Section
 from ops.pull_request.previews import Asked
+from policies.plain import plain
 
 SIGNS = {"create": "+", "delete": "-", "update": "~", "replace": "!", "read": "?", "import": "="}
 HIDDEN = frozenset(

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from components.settings.model import SecurityException
+from components.settings.permissions import SecurityException
 from policies import docker_rules
 from policies.evaluate import judge, resource_findings
 from policies.finding import Resource

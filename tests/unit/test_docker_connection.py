@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from components.targets.docker import connection
-from components.targets.docker.connection import PASSING, opened
-from components.targets.docker.ssh_errors import Failure, SshError
+from components.targets.docker.connection import opened
+from components.targets.docker.ssh_errors import PASSING, Failure, SshError
 from components.targets.spec import Docker
 from tests.unit.settings_base import HOST_KEY
 

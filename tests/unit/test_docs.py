@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from components.settings.model import LAST_CONTROL
+from components.settings.permissions import LAST_CONTROL
 from ops.verify import RULES
 
 pytestmark = pytest.mark.unit

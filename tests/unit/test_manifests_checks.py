@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from components.settings.model import SecurityException
+from components.settings.permissions import SecurityException
 from components.targets.kubernetes.names import Manifest
 from components.targets.spec import Aks
 from tests.kubernetes import checks_network, checks_objects, checks_pods, mutations_objects, mutations_pods

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from ops.errors import UserError
-from ops.previewed import MARK, SECRET, UNKNOWN, parse, plain, preview
+from ops.previewed import parse, preview
 from ops.pulumi_cli import Result
+from policies.plain import MARK, SECRET, UNKNOWNS, plain
 
 pytestmark = pytest.mark.unit
 
@@ -73,4 +74,6 @@ def test_a_preview_that_fails_is_told_by_its_errors() -> None:
 def test_what_is_secret_or_not_known_yet_is_named_so_at_any_depth() -> None:
     secret = {MARK: SECRET, "ciphertext": "v1:hidden"}
     asset = {MARK: "0def7320c3a5731c473e5ecbe6d01bc7", "text": "x"}
-    assert plain({"a": [secret, UNKNOWN, 1], "b": (asset,)}) == {"a": ["[secret]", "[unknown]", 1], "b": ["[file]"]}
+    for unknown in UNKNOWNS:
+        given = {"a": [secret, unknown, 1], "b": (asset,)}
+        assert plain(given) == {"a": ["[secret]", "[unknown]", 1], "b": ["[file]"]}

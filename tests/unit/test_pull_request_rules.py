@@ -11,12 +11,13 @@ import pytest
 import yaml
 
 from components.catalog.place import DIRECTORY
-from ops.previewed import MARK, SECRET, Preview
+from ops.previewed import Preview
 from ops.pull_request import raw, risk, rollout, safety
 from ops.pull_request.besides import besides
 from ops.pull_request.previews import Asked
 from ops.pull_request.sides import Side, places, readable
 from ops.pull_request.words import changed, shown
+from policies.plain import MARK, SECRET
 from tests.unit.pull_requests.golden import HERE, patched
 
 pytestmark = pytest.mark.unit

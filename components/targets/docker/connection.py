@@ -7,7 +7,7 @@ from functools import cached_property
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from components.targets.docker.ssh_errors import SshError
+from components.targets.docker.ssh_errors import PASSING, SshError
 from components.targets.docker.tunnel import Tunnel
 from components.targets.spec import Docker
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 BRIDGED = 100.0
 """Seconds for which a link may be gone when a deployment, already at work, needs the host again."""
-
-PASSING = ("unreachable", "cut", "refused")
-"""Failures by their kind that may be over in a moment; with any other, waiting is in vain."""
 
 
 class Connection:

@@ -29,6 +29,9 @@ class SshError(RuntimeError):
 
 NOTHING = "nothing was changed on it"
 
+PASSING = frozenset({"unreachable", "refused", "cut"})
+"""Kinds of failure that may be over in a moment; with any other, waiting is in vain."""
+
 _KNOWN: tuple[tuple[str, str, str, str, str], ...] = (
     (
         r"Host key verification failed|HOST IDENTIFICATION HAS CHANGED|no matching host key type|No \S+ host key",
