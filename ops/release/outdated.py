@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -16,11 +18,11 @@ from components.workload import Value
 from ops.errors import UserError
 from ops.machine import PROJECT
 from ops.pin.http import get
-from ops.release.parts import Part, images, packages, tools
+from ops.release.parts import Part, images, locked_from, packages, tools
+from ops.release.tags import place, tags
 from ops.site import discover
 from tools.table import load
 
-INDEX, PROXY, HUB = "https://pypi.org/simple", "https://proxy.golang.org", "https://hub.docker.com"
 SIMPLE = "application/vnd.pypi.simple.v1+json"
 AT_ONCE = 8
 
@@ -84,20 +86,28 @@ def on_proxy(module: str, proxy: str) -> str:
     return newest(one for one in listed if not one.endswith("+incompatible")) or newest(listed)
 
 
-def on_hub(repository: str, like: str, hub: str = HUB) -> str:
+def in_registry(repository: str, like: str, registry: str = "") -> str:
     """The newest tag of the same form as the pinned one. Raises UserError."""
-    full = repository if "/" in repository else f"library/{repository}"
-    answer = get(
-        f"{hub}/v2/repositories/{full}/tags", repository, query={"page_size": "100", "ordering": "last_updated"}
-    )
-    tags = [str(row["name"]) for row in answer.json()["results"]]
+    own, name = place(repository)
     form = re.compile(re.sub(r"\d+", r"\\d+", re.escape(like)))
-    return newest(tag for tag in tags if form.fullmatch(tag))
+    return newest(tag for tag in tags(registry or own, name) if form.fullmatch(tag))
 
 
 def go_proxy(listed: str) -> str:
-    """The first address of GOPROXY that is one."""
-    return next((one for one in re.split(r"[,|]", listed) if one.startswith("http")), PROXY).rstrip("/")
+    """The first address of GOPROXY that is one. Raises UserError where nobody is to be asked."""
+    for one in re.split(r"[,|]", listed):
+        if one.startswith("http"):
+            return one.rstrip("/")
+    raise UserError(
+        "Go is told to ask no proxy (go env GOPROXY)" if listed else "there is no go that says whom it asks"
+    )
+
+
+def _go_proxies() -> str:
+    """GOPROXY as Go itself has it, its own default included; empty without Go."""
+    if not (go := shutil.which("go")):
+        return os.environ.get("GOPROXY", "")
+    return subprocess.run([go, "env", "GOPROXY"], capture_output=True, text=True, check=False).stdout.strip()
 
 
 Ask = Callable[[Part], str]
@@ -105,13 +115,14 @@ Ask = Callable[[Part], str]
 
 def asker() -> Ask:
     """Asks where this machine asks for its own packages."""
-    index = discover().index or INDEX
-    proxy = go_proxy(os.environ.get("GOPROXY", ""))
+    index, proxies = discover().index or locked_from(PROJECT), _go_proxies()
 
     def ask(part: Part) -> str:
         if part.place == "index":
             return on_index(part.origin, index)
-        return on_proxy(part.origin, proxy) if part.place == "go" else on_hub(part.origin, part.version)
+        return (
+            on_proxy(part.origin, go_proxy(proxies)) if part.place == "go" else in_registry(part.origin, part.version)
+        )
 
     return ask
 
@@ -142,7 +153,7 @@ def run(console: Console, ask: Ask | None = None, *, everything: bool = False) -
     colours = {"newer": "yellow", "current": "green", "unknown": "dim"}
     for one in sorted(found, key=lambda f: (list(colours).index(f.state), f.part.kind, f.part.name)):
         if one.state != "current" or everything:
-            told = f"[{colours[one.state]}]{one.state}[/]" + (f": {one.reason[:80]}" if one.reason else "")
+            told = f"[{colours[one.state]}]{one.state}[/]" + (f": {one.reason}" if one.reason else "")
             shown.add_row(one.part.kind, one.part.name, one.part.version, one.newest, told)
     console.print(shown)
     counted = {state: sum(one.state == state for one in found) for state in colours}

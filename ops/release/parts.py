@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
@@ -45,6 +46,13 @@ def locked(project: Path) -> dict[str, dict[str, object]]:
     return {str(one["name"]): one for one in packages}
 
 
+def locked_from(project: Path) -> str:
+    """The package index that uv.lock names, where most of its packages come from."""
+    sources = [one.get("source") for one in locked(project).values()]
+    named = [str(one["registry"]) for one in sources if isinstance(one, dict) and "registry" in one]
+    return Counter(named).most_common(1)[0][0]
+
+
 def packages(project: Path) -> Iterator[Part]:
     """What pyproject.toml itself names, in the version that is locked."""
     document = tomllib.loads((project / "pyproject.toml").read_text())
@@ -78,11 +86,5 @@ def _module(build: GoBuild) -> tuple[str, str] | None:
 def images(catalog: Catalog) -> Iterator[Part]:
     """The images of the catalogue that a registry offers."""
     for role, row in sorted(catalog.images.items()):
-        if not row.repository or not row.tag:
-            continue
-        host = row.repository.partition("/")[0]
-        if "." in host:
-            why = f"{host} tells its tags to who has a token only"
-            yield Part(kind="image", name=role, version=row.tag, place="", origin="", why=why)
-        else:
+        if row.repository and row.tag:
             yield Part(kind="image", name=role, version=row.tag, place="registry", origin=row.repository)

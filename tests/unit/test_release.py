@@ -18,9 +18,10 @@ from rich.console import Console
 from components.catalog import catalog
 from ops.errors import UserError
 from ops.release import check, outdated, parts
-from ops.release.outdated import Found, go_proxy, is_newer, look, newest, on_hub, on_index, on_proxy
-from ops.release.parts import Part
+from ops.release.outdated import Found, go_proxy, in_registry, is_newer, look, newest, on_index, on_proxy
+from ops.release.parts import Part, locked_from
 from ops.release.sbom import bill
+from ops.release.tags import place
 from tools.table import load
 
 pytestmark = pytest.mark.unit
@@ -134,8 +135,7 @@ def test_every_pinned_part_has_a_place_to_ask_or_says_why_not() -> None:
     assert by_name["tool", "kwok"].origin == "sigs.k8s.io/kwok"
     assert by_name["tool", "prometheus"].version.startswith("v0.")
     assert by_name["tool", "containerd"].origin == "github.com/containerd/containerd/v2"
-    assert by_name["image", "haproxy"].place == "registry"
-    assert "token" in by_name["image", "webui"].why
+    assert by_name["image", "haproxy"].place == by_name["image", "webui"].place == "registry"
     assert {name for kind, name in by_name if kind == "tool"} == set(load())
 
 
@@ -162,14 +162,34 @@ def test_the_newest_is_a_release() -> None:
 @pytest.mark.parametrize(
     ("listed", "wanted"),
     [
-        ("", "https://proxy.golang.org"),
-        ("off", "https://proxy.golang.org"),
         ("https://a.example/,direct", "https://a.example"),
         ("https://b.example|direct", "https://b.example"),
     ],
 )
 def test_gos_proxy_is_the_machines_own(listed: str, wanted: str) -> None:
     assert go_proxy(listed) == wanted
+
+
+@pytest.mark.parametrize(("listed", "why"), [("", "no go"), ("off", "no proxy"), ("direct", "no proxy")])
+def test_where_go_asks_nobody_nobody_is_asked(listed: str, why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        go_proxy(listed)
+
+
+@pytest.mark.parametrize(
+    ("repository", "wanted"),
+    [
+        ("haproxy", ("https://index.docker.io", "library/haproxy")),
+        ("ollama/ollama", ("https://index.docker.io", "ollama/ollama")),
+        ("ghcr.io/open-webui/open-webui", ("https://ghcr.io", "open-webui/open-webui")),
+    ],
+)
+def test_an_image_is_asked_for_where_it_is_pulled_from(repository: str, wanted: tuple[str, str]) -> None:
+    assert place(repository) == wanted
+
+
+def test_packages_are_asked_for_where_the_lock_has_them_from() -> None:
+    assert locked_from(PROJECT).startswith("https://")
 
 
 ANSWERS: dict[str, Any] = {
@@ -181,9 +201,10 @@ ANSWERS: dict[str, Any] = {
         ],
     },
     "/go/github.com/!burnt!sushi/toml/@v/list": "v1.4.0\nv1.5.0\nv1.6.0-beta.1\nv2.0.0+incompatible\n",
-    "/v2/repositories/library/haproxy/tags?page_size=100&ordering=last_updated": {
-        "results": [{"name": name} for name in ("3.4.5", "3.4.4", "3.5.0-alpine", "latest", "3.5")]
-    },
+    "/v2/library/haproxy/tags/list": {"tags": ["3.4.5", "3.5.0-alpine", "latest"]},
+    "/v2/library/haproxy/tags/list?last=latest": {"tags": ["3.4.4", "3.5"]},
+    "/token?service=here&scope=pull": {"token": "for-anybody"},
+    "/v2/library/private/tags/list": {"tags": []},
     "/simple/odd/": {"nothing": 1},
 }
 
@@ -193,7 +214,13 @@ class Places(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         answer = ANSWERS.get(self.path)
-        self.send_response(200 if answer else 404)
+        wants = self.path.startswith("/v2/") and self.headers["Authorization"] != "Bearer for-anybody"
+        self.send_response(401 if wants or "private" in self.path else 200 if answer else 404)
+        if wants:
+            where = f"http://{self.headers['Host']}/token"
+            self.send_header("WWW-Authenticate", f'Bearer realm="{where}",service="here",scope="pull"')
+        if self.path.endswith("haproxy/tags/list"):
+            self.send_header("Link", '</v2/library/haproxy/tags/list?last=latest>; rel="next"')
         self.end_headers()
         if answer:
             self.wfile.write((answer if isinstance(answer, str) else json.dumps(answer)).encode())
@@ -203,7 +230,7 @@ class Places(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def place() -> Any:
+def address() -> Any:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Places)
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -213,21 +240,24 @@ def place() -> Any:
     server.server_close()
 
 
-def test_places_are_asked_over_http(place: str) -> None:
-    assert on_index("httpx", f"{place}/simple") == "1.1.0"
-    assert on_proxy("github.com/BurntSushi/toml", f"{place}/go") == "v1.5.0"
-    assert on_hub("haproxy", "3.4.4", place) == "3.4.5"
+def test_places_are_asked_over_http(address: str) -> None:
+    assert on_index("httpx", f"{address}/simple") == "1.1.0"
+    assert on_proxy("github.com/BurntSushi/toml", f"{address}/go") == "v1.5.0"
+    assert in_registry("haproxy", "3.4.3", address) == "3.4.5"
+    assert in_registry("haproxy", "3.4", address) == "3.5", "on the second page"
+    with pytest.raises(UserError, match="private"):
+        in_registry("private", "1.0", address)
     with pytest.raises(UserError, match="404"):
-        on_proxy("github.com/nobody/nothing", f"{place}/go")
+        on_proxy("github.com/nobody/nothing", f"{address}/go")
 
 
 def part(name: str, version: str = "1.0.0") -> Part:
     return Part(kind="package", name=name, version=version, place="index", origin=name)
 
 
-def test_who_does_not_answer_is_unknown_with_the_reason(place: str) -> None:
+def test_who_does_not_answer_is_unknown_with_the_reason(address: str) -> None:
     def ask(one: Part) -> str:
-        return on_index(one.origin, f"{place}/simple")
+        return on_index(one.origin, f"{address}/simple")
 
     nobody = Part(kind="tool", name="own", version="1", place="", origin="", why="it is built by a script")
     found = look([part("httpx"), part("httpx", "1.1.0"), part("gone"), part("odd"), nobody], ask)
