@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 FILE = "audit.jsonl"
-"""Below `.slm`, for all stacks together; no `make down` touches it. audit_shipping.py hands it to their log stores."""
+"""Below `.slm`, for all stacks together; no `make down` touches it. shipping.py hands it to their log stores."""
 
 
 @contextmanager

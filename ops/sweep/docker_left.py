@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from components.settings import SettingsError, load
@@ -13,6 +14,10 @@ from ops.sweep.stack import Found
 
 if TYPE_CHECKING:
     from docker import DockerClient
+
+
+class Refused(Exception):
+    """A Docker engine that answers does not do what it is told; the text says what it said."""
 
 
 def client_of(backend: Backend, stack: Found, held: Contents) -> DockerClient:
@@ -34,22 +39,29 @@ def client_of(backend: Backend, stack: Found, held: Contents) -> DockerClient:
 def remove(client: DockerClient, stack: str) -> list[str]:
     """Remove every container, network and volume with the stack's label; gives what was removed, in words.
 
-    Raises docker.errors.APIError for what the engine refuses.
+    Raises Refused.
     """
+    import requests
+    from docker.errors import DockerException
+
+    try:
+        return list(_removed(client, {"label": f"slm.stack={stack}"}))
+    except (DockerException, requests.RequestException) as error:
+        raise Refused(str(error)[:300]) from None
+
+
+def _removed(client: DockerClient, filters: Mapping[str, str]) -> Iterator[str]:
     import docker.errors
 
-    filters = {"label": f"slm.stack={stack}"}
-    gone = []
     for container in client.containers.list(all=True, filters=dict(filters), ignore_removed=True):
         try:
             container.remove(force=True, v=True)
         except docker.errors.NotFound:
             continue
-        gone.append(f"container {container.name}")
+        yield f"container {container.name}"
     for network in client.networks.list(filters=dict(filters)):
         network.remove()
-        gone.append(f"network {network.name}")
+        yield f"network {network.name}"
     for volume in client.volumes.list(filters=dict(filters)):
         volume.remove(force=True)
-        gone.append(f"volume {volume.name}")
-    return gone
+        yield f"volume {volume.name}"

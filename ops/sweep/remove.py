@@ -153,8 +153,8 @@ class Remover:
             gone = docker_left.remove(self.engine(self.backend, stack, held), stack.name)
         except UserError:
             return False
-        except Exception as error:  # What the engine itself refuses is for a person.
-            outcome.todo.append(f"the Docker engine refuses: {str(error)[:300]}")
+        except docker_left.Refused as error:
+            outcome.todo.append(f"the Docker engine refuses: {error}")
             return True
         outcome.did.append("Pulumi could not remove it, so its Docker engine was told to, by the stack's label")
         outcome.did += [f"removed {one}" for one in gone]
@@ -170,8 +170,8 @@ class Remover:
                 f"volumes may still be there, and {error.what}: docker volume rm $(docker volume ls -q --filter"
                 f" label=slm.stack={stack.name})"
             )
-        except Exception as error:
-            outcome.todo.append(f"the Docker engine refuses: {str(error)[:300]}")
+        except docker_left.Refused as error:
+            outcome.todo.append(f"the Docker engine refuses: {error}")
 
     def _give_up(self, stack: str, done: Result, left: Contents, outcome: Outcome) -> None:
         if stack in self.forget:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import docker.errors
 import pytest
 from rich.console import Console
 
@@ -295,7 +296,7 @@ def test_an_engine_of_another_machine_is_never_asked(tmp_path: Path) -> None:
 def test_what_the_engine_refuses_is_told(tmp_path: Path) -> None:
     def engine(*_: Any) -> Any:
         def boom(**_: Any) -> Any:
-            raise RuntimeError("network has active endpoints")
+            raise docker.errors.APIError("network has active endpoints")
 
         return SimpleNamespace(containers=SimpleNamespace(list=boom))
 
