@@ -54,12 +54,18 @@ def _shown(command: list[str], environment: dict[str, str], machine: Machine) ->
 
 
 def _listened(command: list[str], environment: dict[str, str], machine: Machine) -> tuple[int, previewed.Preview]:
-    """The same, and what it would change."""
+    """The same, and what it would change. Raises UserError where Pulumi does not tell."""
     with tempfile.TemporaryDirectory(dir=machine.directory) as place:
         log = Path(place) / "events.json"
         # Without this variable Pulumi does not know the option by which its own Automation API listens.
         told = {**environment, "PULUMI_DEBUG_COMMANDS": "true"}
         code = _shown([*command, changes.IGNORING, "--event-log", str(log)], told, machine)
+        if code == 0 and not log.exists():
+            raise UserError(
+                "Pulumi showed a preview and did not write down what is in it",
+                harm="nobody has looked whether anything protected would be replaced or deleted",
+                fix="make setup, for the version of Pulumi that this project pins; then run the command again",
+            )
         return code, previewed.from_events(log.read_text() if log.exists() else "")
 
 

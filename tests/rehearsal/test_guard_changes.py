@@ -62,15 +62,22 @@ def test_control_68_a_replacement_and_a_deletion_are_held_until_the_change_names
         project.up()
     assert there() == {"vault": "1", "registry": "1"}
 
-    described = [allowing("registry"), allowing("registry", "vault")]
+    described = [allowing("registry"), allowing("registry", "vault"), allowing("registry", "vault")]
     monkeypatch.setattr(preview, "load", lambda *_: described.pop(0))
     monkeypatch.setattr(preview, "Machine", lambda _: project.machine)
     monkeypatch.setattr(preview, "Pulumi", lambda _: project.pulumi)
+    plan = tmp_path / "plan.json"
     with pytest.raises(UserError, match="it replaces vault"):
-        preview.run("site")
+        preview.run("site", plan=plan)
     assert "vault" in capfd.readouterr().out, "the terminal gets Pulumi's own preview"
-    assert preview.run("site") == 0
+    assert not plan.exists(), "what is refused is no plan to be carried out"
+    assert preview.run("site", plan=plan) == 0
+    assert plan.exists()
     assert "it deletes registry" in capfd.readouterr().out
+
+    monkeypatch.setattr(preview, "_shown", lambda *_: 0)
+    with pytest.raises(UserError, match="did not write down what is in it"):
+        preview.run("site")
 
     options = changes.before_up(project.pulumi, allowing("registry", "vault"), spoken())
     assert options == ("--ignore-protect",)
