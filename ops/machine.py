@@ -22,6 +22,13 @@ STATE_DIRECTORY = ".slm"
 PASSPHRASE = "passphrase"  # noqa: S105 - the name of its file
 
 
+def states(project: Path) -> Path:
+    """The folder of the states that a checkout keeps itself; Pulumi fails where there is no folder."""
+    path = project / STATE_DIRECTORY / "state"
+    path.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return path
+
+
 @dataclass(frozen=True)
 class Machine:
     """This machine's part of one stack. Everything is readable by the owner only."""
@@ -44,9 +51,7 @@ class Machine:
     @property
     def backend(self) -> Path:
         """The Pulumi state of all stacks kept on this machine."""
-        path = self.project / STATE_DIRECTORY / "state"
-        path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        return path
+        return states(self.project)
 
     @property
     def config_file(self) -> Path:

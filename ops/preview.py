@@ -24,6 +24,8 @@ def run(stack: str, *arguments: str, plan: Path | None = None) -> int:
     Raises UserError where it would replace or delete what is protected and not allowed (ops/guard/changes.py). Looking
     at drift, `--refresh`, is no change of anybody's, and is not judged in that way.
     """
+    if plan and not plan.resolve().parent.is_dir():
+        raise UserError(f"there is no folder {plan.resolve().parent}", harm="nothing was looked at", fix="PLAN=path")
     machine = Machine(stack)
     # A stack that must not be deployed gets no passphrase, no keys and no state by being looked at.
     settings = load(stack, machine.project, load_overlay(machine.config_path))

@@ -16,7 +16,10 @@ app = typer.Typer()
 def up(
     stack: StackOrFleet = "dev",
     model: Annotated[str, typer.Option(help="serve this model from now on")] = "",
-    plan: Annotated[Path | None, typer.Option(help="do what this saved preview showed, and no more")] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(help="do what this saved preview showed, and no more", exists=True, dir_okay=False),
+    ] = None,
 ) -> None:
     """Deploy the stack and ask its model a question; a fleet in waves."""
     from ops.up import run

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ops.machine import STATE_DIRECTORY
+from ops.machine import PASSPHRASE, STATE_DIRECTORY, states
 from ops.pulumi_cli import Result
 from tools.environment import toolchain_environment
 
@@ -40,7 +40,7 @@ class Backend:
         found = {**os.environ, **toolchain_environment(), "PULUMI_BACKEND_URL": self.url}
         # It names one stack's file, and many are looked at.
         found.pop("PULUMI_OPTION_CONFIG_FILE", None)
-        own = self.project / STATE_DIRECTORY / str(stack) / "passphrase"
+        own = self.project / STATE_DIRECTORY / str(stack) / PASSPHRASE
         if stack and own.exists() and not any(os.environ.get(name) for name in PASSPHRASES):
             found["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(own)
         return found
@@ -98,7 +98,7 @@ def _stopped(process: subprocess.Popen[str]) -> tuple[str, str]:
 @contextmanager
 def opened(project: Path) -> Iterator[Backend]:
     """The backend that the caller names in PULUMI_BACKEND_URL, or this checkout's own states."""
-    url = os.environ.get("PULUMI_BACKEND_URL") or f"file://{project / STATE_DIRECTORY / 'state'}"
+    url = os.environ.get("PULUMI_BACKEND_URL") or f"file://{states(project)}"
     with tempfile.TemporaryDirectory(prefix="slm-sweep-") as folder:
         (Path(folder) / "Pulumi.yaml").write_text(f"name: {PROJECT_NAME}\nruntime: python\n")
         yield Backend(project, Path(folder), url)

@@ -27,12 +27,12 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return program.main()
 
 
-def failing_up(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int:
+def failing_up(monkeypatch: pytest.MonkeyPatch, error: BaseException, *arguments: str) -> int:
     def fail(*_: object) -> None:
         raise error
 
     monkeypatch.setattr("ops.up.run", fail)
-    return run(monkeypatch, "up")
+    return run(monkeypatch, "up", *arguments)
 
 
 def test_a_persons_mistake_is_code_1_and_its_own_words(
@@ -61,6 +61,15 @@ def test_our_own_defects_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None
 def test_a_mistyped_option_is_code_2(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(monkeypatch, "up", "--stcak", "dev") == 2
     assert "--stcak" in capsys.readouterr().err
+
+
+def test_a_plan_that_is_not_there_or_has_no_place_stops_a_command_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert failing_up(monkeypatch, AssertionError("it began"), "--plan", "/nowhere/plan.json") == 2
+    assert "/nowhere/plan.json" in capsys.readouterr().err
+    assert run(monkeypatch, "preview", "--plan", "/nowhere/plan.json") == 1
+    assert "there is no folder /nowhere" in capsys.readouterr().err
 
 
 def test_checking_a_stack_that_may_not_be_deployed_is_code_1(

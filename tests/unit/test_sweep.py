@@ -18,7 +18,7 @@ from ops.errors import UserError
 from ops.pulumi_cli import Result
 from ops.review.rules import Rules
 from ops.sweep import causes, command, docker_left, stack
-from ops.sweep.backend import Backend
+from ops.sweep.backend import Backend, opened
 from ops.sweep.contents import Contents, Item, contents
 from ops.sweep.locks import living, locks
 from ops.sweep.remove import Remover
@@ -389,3 +389,12 @@ def test_the_report_counts_nothing_as_removed_in_a_dry_run() -> None:
     assert "would go" in report.markdown()
     assert report.data()["dry_run"]
     assert stack.moment("2026-11-27T12:00:00") == NOW
+
+
+def test_a_checkout_without_any_stack_has_a_place_that_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    with opened(tmp_path) as own:
+        assert own.local == tmp_path / ".slm/state"
+    assert list((tmp_path / ".slm/state").iterdir()) == []
