@@ -6,13 +6,14 @@ import pulumi
 
 from components import plan
 from components.adopting import Adopting
-from components.program import connect, read_settings, told_in_words
+from components.program import connect, end_quietly_when_cancelled, read_settings, told_in_words
 from components.secrets import ConfigSecrets
 from components.stack import EngineStack, ExternalStack, GatewayStack, MonitoringStack, WatchdogStack, WebUiStack
 
 # Nearly all that this program makes lives until it ends, seconds later. To look for garbage in it over and over took a
 # quarter of every preview, and found 5 MiB of 160.
 gc.disable()
+end_quietly_when_cancelled()
 settings = read_settings()
 adopting = Adopting(settings.adopt)
 adopting.register()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 import pulumi
@@ -52,6 +54,20 @@ def read_settings() -> Settings:
             f' make up STACK={stack} once, or eval "$(make -s env STACK={stack})" if it has been'
         )
     return settings
+
+
+def end_quietly_when_cancelled() -> None:
+    """An interrupted program says nothing: Pulumi interrupts it on Ctrl-C, and when a policy or failure ended the run.
+
+    Whoever interrupted has said why; a traceback of a program that did nothing wrong would hide it.
+    """
+    told = sys.excepthook
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            told(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 @contextmanager

@@ -159,7 +159,8 @@ def test_a_tools_answer_is_understood(served: Served) -> None:
 
 
 def test_tokens_are_streamed_one_after_the_other(served: Served) -> None:
-    body = {"model": MODEL, "stream": True, "messages": [{"role": "user", "content": "Count from 1 to 20."}]}
+    messages = [{"role": "user", "content": "Write a Python function that says whether a number is prime."}]
+    body = {"model": MODEL, "stream": True, "temperature": 0, "max_tokens": 40, "messages": messages}
     moments = []
     with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body, timeout=180) as answer:
         for line in answer.iter_lines():
