@@ -9,13 +9,16 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import pytest
+from filelock import FileLock
 from playwright.sync_api import Error, Page, Playwright, expect, sync_playwright
+
+from tools.places import cache_directory
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 PACKAGES = ("chromium", "fonts-liberation")
 NETWORK_CHANGED = "ERR_NETWORK_CHANGED"
 ATTEMPTS = 4
-PATIENCE_MS = 30_000
+PATIENCE_MS = 90_000
 Seen = TypeVar("Seen")
 
 expect.set_options(timeout=PATIENCE_MS)
@@ -23,6 +26,13 @@ expect.set_options(timeout=PATIENCE_MS)
 
 def chromium() -> str:
     """The browser's path; where there is none, it is installed, which takes root, apt and half a minute."""
+    # Two processes of one test run must not install at once: the second would fail, or find half a browser.
+    cache_directory().mkdir(parents=True, exist_ok=True)
+    with FileLock(cache_directory() / "browser.lock"):
+        return _installed()
+
+
+def _installed() -> str:
     if found := next(filter(None, map(shutil.which, NAMES)), None):
         return found
     if os.geteuid() != 0 or not shutil.which("apt-get"):

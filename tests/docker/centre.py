@@ -66,9 +66,9 @@ class Site:
     def mend(self) -> None:
         """The store answers again."""
         self.centre.start()
-        health(self.centre, "healthy", 60)
+        health(self.centre, "healthy", 120)
 
-    def arrived(self, until: float, seconds: float = 90) -> None:
+    def arrived(self, until: float, seconds: float = 240) -> None:
         """Wait until the store has samples of that time. Fails the test otherwise."""
         end = time.monotonic() + seconds
         while max(samples(self.far, CLOCK), default=0) < until:
@@ -121,15 +121,15 @@ def site(folder: Path) -> Iterator[Site]:
             return running
 
         centre = start(_centre(images["prometheus"], certificate), "centre", ports[0])
-        health(centre, "healthy", 60)
+        health(centre, "healthy", 120)
         sends = start(_forwarder(forward, images["vmagent"]), "forwarder")
-        health(sends, "healthy", 60)
+        health(sends, "healthy", 120)
         watches = start(_prometheus(forward, images["prometheus"]), "site", ports[1])
-        health(watches, "healthy", 60)
-        near = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{ports[1]}"))
+        health(watches, "healthy", 120)
+        near = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{ports[1]}", timeout=60))
         # The certificate is of another name than this process calls it by.
         far = stack.enter_context(
-            httpx.Client(base_url=f"https://127.0.0.1:{ports[0]}", auth=(USER, PASSWORD), verify=False)
+            httpx.Client(base_url=f"https://127.0.0.1:{ports[0]}", auth=(USER, PASSWORD), verify=False, timeout=60)
         )
         yield Site(centre, sends, watches, near, far)
 

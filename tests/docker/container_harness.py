@@ -109,7 +109,8 @@ def run_job(client: docker.DockerClient, job: Workload, volumes: dict[str, str],
     """Run a job to its end: exit code, standard output, standard error."""
     with container(client, job, f"{PREFIX}-{job.name}", volumes, network) as created:
         created.start()
-        code = int(created.wait(timeout=600)["StatusCode"])
+        # A conversion takes three minutes, and many times that on a busy machine.
+        code = int(created.wait(timeout=1500)["StatusCode"])
         return code, created.logs(stderr=False).decode(), created.logs(stdout=False).decode()
 
 

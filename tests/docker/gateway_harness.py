@@ -26,8 +26,8 @@ ROOT = Path(__file__).parents[2]
 KEYS = {"alice": "alice-" + "a" * 40, "bob": "bob-" + "b" * 40}
 MODEL = "qwen2.5-coder:0.5b"
 CHAT = "/v1/chat/completions"
-QUICK = Limits(check_seconds=1, client_seconds=2, queue_seconds=1, response_seconds=3)
-"""Default limits, but nothing takes longer than a test may wait."""
+QUICK = Limits(check_seconds=1, client_seconds=2, queue_seconds=1, response_seconds=3, requests_per_minute=100_000)
+"""Default limits, but nothing takes longer than a test may wait, and whoever asks until an answer comes may go on."""
 
 
 def image(suite: str) -> str:
@@ -70,6 +70,8 @@ class Engine:
     seen: list[Seen] = field(default_factory=list)
     hung_up: threading.Event = field(default_factory=threading.Event)
     gate: threading.Event = field(default_factory=threading.Event)
+    turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    """One release lets a stream that goes by turns send its next piece (see `by_turns`)."""
     alive: bool = True
 
     def start(self) -> None:
@@ -120,7 +122,7 @@ class _Handler(BaseHTTPRequestHandler):
         asked = json.loads(body)
         how = asked.get("user", "")
         if how == "wait":
-            self.engine.gate.wait(20)
+            self.engine.gate.wait(60)
         if how == "silent":
             self._wait_for_hang_up()
             return
@@ -131,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
         if how == "break":
             return
         if asked.get("stream"):
-            self._stream(int(asked.get("n", 5)), float(asked.get("pause", 0.2)))
+            self._stream(int(asked.get("n", 5)), float(asked.get("pause", 0.2)), how)
         else:
             usage = {"prompt_tokens": asked.get("prompt_tokens", 1)}
             self._json(200, {"model": asked["model"], "object": "chat.completion", "usage": usage})
@@ -142,20 +144,28 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
 
-    def _stream(self, pieces: int, pause: float) -> None:
+    def _stream(self, pieces: int, pause: float, how: str) -> None:
+        """So many pieces; "on": they are counted from when the gate is open, and others come until then."""
         self._stream_head()
+        number, last = 0, None if how == "on" else pieces
         try:
-            for number in range(pieces):
+            while number != last:
                 data = f'data: {{"piece": {number}}}\n\n'.encode()
                 self.wfile.write(b"%x\r\n%s\r\n" % (len(data), data))
-                time.sleep(pause)
+                number += 1
+                if how == "turns" and number != last:
+                    assert self.engine.turn.acquire(timeout=20), "the piece before this one has not arrived"
+                else:
+                    time.sleep(pause)
+                if last is None and self.engine.gate.is_set():
+                    last = number + pieces
             self.wfile.write(b"0\r\n\r\n")
         except OSError:
             self.engine.hung_up.set()
             raise
 
     def _wait_for_hang_up(self) -> None:
-        self.connection.settimeout(20)
+        self.connection.settimeout(60)
         try:
             gone = self.connection.recv(1) == b""
         except ConnectionError:
@@ -207,26 +217,26 @@ class Running:
         """A client that calls the gateway `localhost`, with a key unless it is None."""
         headers = {"Host": "localhost"} | ({"Authorization": f"Bearer {key}"} if key else {})
         headers |= more.pop("headers", {})
-        more = {"timeout": 15} | more
+        more = {"timeout": 60} | more
         scheme = "https" if self.settings.tls else "http"
         return httpx.Client(base_url=f"{scheme}://{self.address}:8080", headers=headers, **more)
 
     def raw(self, data: bytes, seconds: float = 6) -> bytes:
         """Send bytes as they are and give all that comes back until the gateway closes or goes quiet."""
-        with socket.create_connection((self.address, 8080), timeout=seconds) as connection:
+        with socket.create_connection((self.address, 8080), timeout=20) as connection:
             connection.sendall(data)
-            return read_all(connection)
+            return read_all(connection, seconds)
 
     def first_answer(self, data: bytes) -> tuple[bytes, float]:
         """Send bytes as they are; what comes back first, and after how many seconds."""
         begin = time.monotonic()
-        with socket.create_connection((self.address, 8080), timeout=10) as connection:
+        with socket.create_connection((self.address, 8080), timeout=20) as connection:
             connection.sendall(data)
             return connection.recv(65536), time.monotonic() - begin
 
     def internal(self, path: str) -> httpx.Response:
         """Ask the port that is never published."""
-        return httpx.get(f"http://{self.address}:8404{path}", timeout=5)
+        return httpx.get(f"http://{self.address}:8404{path}", timeout=15)
 
     def write(self, keys: dict[str, str] | None = None, config: str | None = None) -> None:
         """Write what a target would mount; `config` instead of the rendered one."""
@@ -244,16 +254,19 @@ class Running:
         self.container.kill("SIGUSR2")
 
     def log(self) -> str:
-        """All that the container wrote."""
-        return self.container.logs().decode()
+        """All whole lines that the container wrote: Docker tells of a long one while the rest of it is on its way."""
+        text = self.container.logs().decode()
+        return text[: text.rfind("\n") + 1]
 
 
-def read_all(connection: socket.socket) -> bytes:
-    """What arrives until the other side closes or the socket's timeout passes."""
+def read_all(connection: socket.socket, quiet: float | None = None) -> bytes:
+    """What arrives until the other side closes or the socket's timeout passes; after the first byte that is `quiet`."""
     data = b""
     try:
         while piece := connection.recv(65536):
             data += piece
+            if quiet is not None:
+                connection.settimeout(quiet)
     except (TimeoutError, ConnectionResetError):
         pass
     return data
@@ -262,6 +275,18 @@ def read_all(connection: socket.socket) -> bytes:
 def body(**more: Any) -> dict[str, Any]:
     """A request for the deployed model."""
     return {"model": MODEL, "messages": [{"role": "user", "content": "hi"}], **more}
+
+
+def by_turns(answer: httpx.Response, engine: Engine, pieces: int) -> list[str]:
+    """The pieces of a stream that was asked for with `user="turns"`: the engine sends each only after the one before it
+    has arrived here, so that whatever held one back would hold back the whole stream."""
+    arrived: list[str] = []
+    for line in answer.iter_lines():
+        if line.startswith("data:"):
+            arrived.append(line)
+            if len(arrived) < pieces:
+                engine.turn.release()
+    return arrived
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> float:
@@ -351,7 +376,7 @@ def gateway(
         try:
             running.container.reload()
             running.address = running.container.attrs["NetworkSettings"]["Networks"][network.name]["IPAddress"]
-            until(lambda: _up(running), 10, f"gateway up: {running.log()}")
+            until(lambda: _up(running), 30, f"gateway up: {running.log()}")
             yield running
         finally:
             engine.gate.set()

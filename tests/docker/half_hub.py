@@ -64,7 +64,7 @@ def serving(data: bytes, *, silent: bool = False, at: str = "") -> Iterator[Hub]
             if end < len(hub.data):
                 hub.stopped.set()
                 if hub.silent:
-                    hub.mended.wait(60)
+                    hub.mended.wait(600)
             self.close_connection = True
 
         def log_message(self, *_: Any) -> None:

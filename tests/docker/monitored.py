@@ -32,7 +32,7 @@ def lines(project: Project, selector: str) -> list[str]:
     return [line for stream in get(project, url)["data"]["result"] for _, line in stream["values"]]
 
 
-def eventually(condition: Callable[[], object], what: str, seconds: float = 60) -> None:
+def eventually(condition: Callable[[], object], what: str, seconds: float = 180) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"{what}: not within {seconds} s"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -32,11 +34,25 @@ NOT_COPIED = shutil.ignore_patterns(
 )
 
 
+PORTS = range(13000, 20000)
+"""Below those that the kernel gives to whoever opens a connection, and below those of review stacks."""
+
+SIDE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2
+"""Of two processes that test at once one takes the even ports and one the odd ones."""
+
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A port nobody listens on right now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on right now, and that nobody else takes until a stack is up on it, minutes later."""
+    while True:
+        port = secrets.choice(PORTS[SIDE::2])
+        if port in _given:
+            continue
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            _given.add(port)
+            return port
 
 
 @dataclass
@@ -147,7 +163,10 @@ class Project:
         """This stack's containers by workload: those that run, or all."""
         client = docker.from_env()
         try:
-            found = client.containers.list(all=everything, filters={"label": f"slm.stack={self.stack}"})
+            # A command that runs meanwhile may remove what was just listed.
+            found = client.containers.list(
+                all=everything, filters={"label": f"slm.stack={self.stack}"}, ignore_removed=True
+            )
             return {str(c.name).removeprefix(f"slm-{self.stack}-"): c for c in found}
         finally:
             client.close()
@@ -156,7 +175,7 @@ class Project:
         """Containers and networks of this stack that exist, running or not."""
         client = docker.from_env()
         try:
-            found = client.containers.list(all=True, filters={"label": f"slm.stack={self.stack}"})
+            found = client.containers.list(all=True, filters={"label": f"slm.stack={self.stack}"}, ignore_removed=True)
             networks = client.networks.list(filters={"label": f"slm.stack={self.stack}"})
             return [str(c.name) for c in found] + [str(n.name) for n in networks]
         finally:

@@ -82,7 +82,7 @@ class Site:
             input=stdin,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         assert (done.returncode != 0) == fails, done.stdout + done.stderr
         return done.stdout

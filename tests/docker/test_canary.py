@@ -8,6 +8,7 @@ import secrets
 import shutil
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,8 +18,11 @@ from pathlib import Path
 import docker
 import psutil
 import pytest
+from rich.console import Console
 
+from components.catalog import catalog
 from ops import docker_exec
+from ops.images.build import Builder
 from ops.machine import Machine
 from ops.previewed import parse
 from ops.pull_request.previews import Asked
@@ -226,17 +230,25 @@ def test_the_search_finds_what_is_there(project: Project, client: docker.DockerC
     found = Search({"it": planted})
     (tmp_path / "state.json").write_text(json.dumps({"inputs": [base64.b64encode(f"k {planted}".encode()).decode()]}))
     found.files(tmp_path)
-    image = client.images.list()[0]
+    # An image of the stack above: of the others one may just be going, with a test that runs beside this one.
+    builder, row = Builder(client, Console(quiet=True)), catalog().images["fetch"]
+    image = builder.present("fetch", row) or builder.build("fetch", row)
     labels = {"slm.stack": "planted"}
-    made = client.containers.create(image.id, entrypoint=["true"], environment={"KEY": planted}, labels=labels)
+    made = client.containers.create(image, entrypoint=["true"], environment={"KEY": planted}, labels=labels)
     try:
         found.engine(client, "planted")
-        with found.processes():
-            subprocess.run(["sleep", "0.3"], env={"KEY": planted}, check=True)
-            subprocess.run(["sh", "-c", f"sleep 0.3 # {planted}"], check=True)
+        # They live until the search has come round to them, and end with their input.
+        with (
+            found.processes(),
+            subprocess.Popen(["cat"], stdin=subprocess.PIPE, env={"KEY": planted}),
+            subprocess.Popen(["sh", "-c", f"read line # {planted}"], stdin=subprocess.PIPE),
+        ):
+            end = time.monotonic() + 60
+            while len(found.hits) < 4 and time.monotonic() < end:
+                time.sleep(0.05)
     finally:
         made.remove(force=True)
-    expected = {"file state.json", f"inspect of {made.name}", "environ of sleep", "cmdline of sh"}
+    expected = {"file state.json", f"inspect of {made.name}", "environ of cat", "cmdline of sh"}
     assert {hit.removeprefix("it in ") for hit in found.hits} == expected
 
 

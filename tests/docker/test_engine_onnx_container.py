@@ -32,7 +32,8 @@ from tests.docker.container_harness import PREFIX, container, health, remove_vol
 from tests.docker.shared_weights import SharedWeights
 from tests.unit.models_samples import HUB
 
-pytestmark = pytest.mark.docker
+# Fetching and converting take three minutes, and many times that on a busy machine; so does an image that is not there.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 TINY = Path(__file__).parents[1] / "unit/onnx_tiny"
 REAL = "qwen2.5-coder-0.5b-instruct"
@@ -112,7 +113,7 @@ def running(
     try:
         with container(client, workload, f"{PREFIX}-{name}", volumes, inner) as created:
             created.start()
-            health(created, "healthy", 60)
+            health(created, "healthy", 240)
             yield created, url(created, inner), workload
     finally:
         remove_volume(client, f"{PREFIX}-{name}-files")
@@ -133,10 +134,10 @@ def served(
 
 def test_it_answers_and_streams(served: tuple[Container, str, Workload]) -> None:
     with openai.OpenAI(base_url=f"{served[1]}/v1", api_key="none", max_retries=0) as asking:
-        whole = asking.chat.completions.create(model="tiny", messages=HELLO, max_tokens=8)
+        whole = asking.chat.completions.create(model="tiny", messages=HELLO, max_tokens=8, temperature=0)
         assert whole.usage is not None
         assert whole.usage.completion_tokens == 8
-        stream = asking.chat.completions.create(model="tiny", messages=HELLO, max_tokens=8, stream=True)
+        stream = asking.chat.completions.create(model="tiny", messages=HELLO, max_tokens=8, temperature=0, stream=True)
         text = "".join(chunk.choices[0].delta.content or "" for chunk in stream)
     assert text == whole.choices[0].message.content
 
@@ -154,9 +155,18 @@ def test_it_can_write_nothing_but_tmp_and_reaches_nothing(served: tuple[Containe
 
 
 def test_its_log_is_json_without_content(served: tuple[Container, str, Workload]) -> None:
-    httpx.post(f"{served[1]}/v1/completions", json={"model": "tiny", "prompt": "geheimnis", "max_tokens": 2})
-    lines = [json.loads(line) for line in served[0].logs().decode().splitlines()]
-    assert any(line["event"] == "request" and line["generated_tokens"] == 2 for line in lines)
+    asked = {"model": "tiny", "prompt": "geheimnis", "max_tokens": 2}
+    assert httpx.post(f"{served[1]}/v1/completions", json=asked, timeout=60).status_code == 200
+
+    def told() -> bool:
+        lines = [json.loads(line) for line in served[0].logs().decode().splitlines()]
+        return any(line["event"] == "request" and line["generated_tokens"] == 2 for line in lines)
+
+    # Docker has a line a moment after it was written.
+    deadline = time.monotonic() + 30
+    while not told():
+        assert time.monotonic() < deadline, "the line of the request"
+        time.sleep(0.1)
     assert "geheimnis" not in served[0].logs().decode()
 
 
@@ -168,36 +178,51 @@ def test_no_telemetry_module_is_reached(served: tuple[Container, str, Workload])
 def test_sigterm_lets_answers_finish_and_refuses_new_ones(
     client: docker.DockerClient, images: dict[str, str], weights: str, inner: str
 ) -> None:
-    # One place and ten requests: the server has work for seconds, although the model is tiny.
+    # One place and twenty requests: the server has work for seconds, although the model is tiny, and time for all.
     with (
-        running(client, images, weights, inner, "onnx-drain", parallel=1) as (created, address, _),
+        running(client, images, weights, inner, "onnx-drain", parallel=1, drain=180) as (created, address, _),
         ExitStack() as stack,
     ):
         asked = {"model": "tiny", "prompt": [5, 6, 7], "max_tokens": 480, "temperature": 2, "seed": 1}
-        pool = stack.enter_context(ThreadPoolExecutor(9))
+        pool = stack.enter_context(ThreadPoolExecutor(19))
 
         def post() -> httpx.Response:
-            return httpx.post(f"{address}/v1/completions", json=asked, timeout=60)
+            return httpx.post(f"{address}/v1/completions", json=asked, timeout=180)
 
-        with httpx.stream("POST", f"{address}/v1/completions", json=asked | {"stream": True}, timeout=60) as answer:
+        def figures() -> tuple[float, float]:
+            """How many requests the server knows of, and how many of them wait."""
+            text = httpx.get(f"{address}/metrics", timeout=60).text
+            ended, runs, waits = (
+                sum(map(float, re.findall(rf"^slm_onnx_requests_{name}(?:\{{.*\}})? (\S+)$", text, re.MULTILINE)))
+                for name in ("total", "running", "waiting")
+            )
+            return ended + runs + waits, waits
+
+        before, _ = figures()
+        with httpx.stream("POST", f"{address}/v1/completions", json=asked | {"stream": True}, timeout=180) as answer:
             lines = answer.iter_lines()
             next(lines)
-            waiting = [pool.submit(post) for _ in range(9)]
-            # On a busy machine the first of them may be answered before the last one asks.
-            while not re.search(r"requests_waiting [5-9]\.0", httpx.get(f"{address}/metrics", timeout=10).text):
+            waiting = [pool.submit(post) for _ in range(19)]
+            # Who asks after the signal is refused, so all of them must have come; one that has just ended may count
+            # twice for a moment. On a busy machine the first may be answered before the last one asks.
+            looks = 0
+            while looks < 2:
                 assert not all(future.done() for future in waiting), "nobody was seen waiting"
                 time.sleep(0.01)
+                known, waits = figures()
+                looks = looks + 1 if known >= before + 20 and waits >= 5 else 0
             created.kill("SIGTERM")
             seen: list[int] = []
-            while 503 not in seen and len(seen) < 100:
-                seen.append(httpx.get(f"{address}/ready", timeout=10).status_code)
-            live, new = httpx.get(f"{address}/live", timeout=10), post()
+            deadline = time.monotonic() + 60
+            while 503 not in seen and time.monotonic() < deadline:
+                seen.append(httpx.get(f"{address}/ready", timeout=60).status_code)
+            live, new = httpx.get(f"{address}/live", timeout=60), post()
             rest = [line for line in lines if line]
         assert (seen[-1], live.status_code, new.status_code) == (503, 200, 503)
         assert new.json()["error"]["code"] == "draining"
         assert rest[-1] == "data: [DONE]"
-        assert [future.result().status_code for future in waiting] == [200] * 9
-        assert created.wait(timeout=20)["StatusCode"] == 0
+        assert [future.result().status_code for future in waiting] == [200] * 19
+        assert created.wait(timeout=120)["StatusCode"] == 0
 
 
 def test_a_folder_that_cannot_be_served_ends_at_once_with_the_reason(
@@ -215,12 +240,12 @@ def test_a_provider_that_is_missing_is_named(client: docker.DockerClient, images
     command = ["--model", "m", "--providers", "cuda"]
     created = client.containers.run(images["onnx"], command, detach=True, volumes=mounts)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while b"the model has failed" not in created.logs() and time.monotonic() < deadline:
             time.sleep(0.1)
         assert b"cuda: onnxruntime-genai is installed without CUDA" in created.logs()
         created.kill("SIGTERM")
-        assert created.wait(timeout=20)["StatusCode"] == 1
+        assert created.wait(timeout=60)["StatusCode"] == 1
     finally:
         created.remove(force=True)
 
@@ -239,7 +264,7 @@ def real(
         stack.callback(remove_volume, client, f"{PREFIX}-onnx-real-files")
         created = stack.enter_context(container(client, workload, f"{PREFIX}-onnx-real", volumes, inner))
         created.start()
-        health(created, "healthy", 120)
+        health(created, "healthy", 240)
         yield url(created, inner)
 
 
@@ -250,17 +275,11 @@ def ask(address: str, content: str, **more: Any) -> dict[str, Any]:
     return dict(answer.json()["choices"][0])
 
 
-CONVERTING = pytest.mark.timeout(1800)
-"""Fetching and converting take three minutes, and many times that on a busy machine."""
-
-
-@CONVERTING
 def test_the_real_model_calculates(real: str) -> None:
     choice = ask(real, "What is 240 divided by 3? Answer with the number only.")
     assert "80" in choice["message"]["content"]
 
 
-@CONVERTING
 def test_the_real_model_calls_a_tool(real: str) -> None:
     parameters = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     function = {"name": "get_weather", "description": "Current weather of a city", "parameters": parameters}
@@ -270,7 +289,6 @@ def test_the_real_model_calls_a_tool(real: str) -> None:
     assert (call["name"], json.loads(call["arguments"])["city"]) == ("get_weather", "Oslo")
 
 
-@CONVERTING
 def test_four_at_once_get_what_one_alone_gets(real: str) -> None:
     questions = [f"What is {n} plus {n}? Answer with the number only." for n in (2, 3, 4, 5)]
     alone = [ask(real, question)["message"]["content"] for question in questions]
@@ -279,7 +297,6 @@ def test_four_at_once_get_what_one_alone_gets(real: str) -> None:
     assert together == alone
 
 
-@CONVERTING
 def test_the_seeds_reasoning_with_the_real_model(real: str) -> None:
     asked = {"prompt": "What is 12 plus 30?", "task_type": "math", "max_length": 200, "temperature": 0}
     assert "42" in httpx.post(f"{real}/reasoning", json=asked, timeout=180).json()["generated_text"]

@@ -88,7 +88,7 @@ def test_bench_measures_each_of_them_and_draws_it(engines: Project, tmp_path: Pa
         env=os.environ | {"PRICE_PER_HOUR": "0.2"},
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=1500,
     )
     assert done.returncode == 0, done.stderr
     kept = json.loads((tmp_path / "engines.json").read_text())

@@ -83,7 +83,7 @@ def describe(near: Project, url: str, ca_certificates: str) -> None:
 
 def give(project: Project, name: str, content: str) -> None:
     command = [sys.executable, "-m", "ops", "secret", name, "--stack", project.stack]
-    done = subprocess.run(command, cwd=project.folder, input=content, text=True, capture_output=True, timeout=120)
+    done = subprocess.run(command, cwd=project.folder, input=content, text=True, capture_output=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert content not in done.stdout + done.stderr
 

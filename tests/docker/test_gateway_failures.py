@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +29,8 @@ def suite(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def running(suite: str, tmp_path: Path) -> Iterator[Running]:
     """A gateway of its own for each test: these tests break it."""
-    with gateway(suite, tmp_path / "files", QUICK.model_copy(update={"requests_per_minute": 100_000})) as made:
+    # None of these tests is about the queue, in which a request may stand for a second on a busy machine.
+    with gateway(suite, tmp_path / "files", QUICK.model_copy(update={"queue_seconds": 10})) as made:
         yield made
 
 
@@ -45,13 +47,14 @@ def test_fault_1_a_killed_engine_is_503_at_once_and_serves_again_by_itself(runni
         running.engine.stop()
         begin = time.monotonic()
         assert_unavailable(client.post(CHAT, json=body()))
-        assert time.monotonic() - begin < 2, "one further attempt to connect, a second later"
+        assert time.monotonic() - begin < 5, "one further attempt to connect, a second later"
         for _ in range(3):
-            begin = time.monotonic()
-            assert_unavailable(client.post(CHAT, json=body()))
-            assert time.monotonic() - begin < 0.2
+            refused = client.post(CHAT, json=body())
+            assert_unavailable(refused)
+            # After an attempt to connect, or a wait in the queue, it would be engine_unavailable.
+            assert refused.json()["error"]["code"] == "engine_down", "it is known, and nothing is tried"
         running.engine.start()
-        until(lambda: client.post(CHAT, json=body()).status_code == 200, 5, "serves again")
+        until(lambda: client.post(CHAT, json=body()).status_code == 200, 30, "serves again")
 
 
 def test_fault_1_a_request_that_dies_with_its_engine_is_502_and_is_not_run_twice(running: Running) -> None:
@@ -70,25 +73,25 @@ def test_an_engine_that_does_not_answer_in_time_is_504(running: Running) -> None
         response = client.post(CHAT, json=body(user="silent"))
     assert (response.status_code, response.json()["error"]["code"]) == (504, "engine_timeout")
     assert response.headers["retry-after"]
-    assert 2.5 < time.monotonic() - begin < 5
+    assert 2.5 < time.monotonic() - begin < 10
 
 
 def test_fault_21_a_frozen_engine_is_taken_out_and_comes_back(running: Running) -> None:
     with running.client() as client:
         running.engine.alive = False  # Its socket accepts connections, as a stopped process's does; nothing answers.
-        until(lambda: client.post(CHAT, json=body()).status_code == 503, 12, "taken out")
+        until(lambda: client.post(CHAT, json=body()).status_code == 503, 30, "taken out")
         running.engine.seen.clear()
         assert_unavailable(client.post(CHAT, json=body()))
         assert running.engine.seen == []
         running.engine.alive = True
-        until(lambda: client.post(CHAT, json=body()).status_code == 200, 5, "back")
+        until(lambda: client.post(CHAT, json=body()).status_code == 200, 30, "back")
 
 
 def test_fault_11_a_reload_under_load_swaps_the_keys_and_drops_nothing(running: Running) -> None:
     old, new = KEYS["alice"], "carol-" + "c" * 40
     failures: list[object] = []
     done = threading.Event()
-    count = 0
+    count = before = 0
 
     def steady() -> None:
         nonlocal count
@@ -101,32 +104,36 @@ def test_fault_11_a_reload_under_load_swaps_the_keys_and_drops_nothing(running: 
                     failures.append(error)
                 count += 1
 
+    def asked_on() -> bool:
+        return count > before + 30
+
     with ThreadPoolExecutor(2) as pool, running.client(old) as client:
         loops = [pool.submit(steady) for _ in range(2)]
         try:
-            with client.stream("POST", CHAT, json=body(stream=True, n=20, pause=0.15)) as answer:
-                pieces = answer.iter_raw()
+            # The stream must outlast the swap for this test to mean something: its last pieces wait for the gate.
+            with client.stream("POST", CHAT, json=body(stream=True, user="on", n=5, pause=0.15)) as answer:
+                pieces = (line for line in answer.iter_lines() if line.startswith("data: "))
                 next(pieces)
                 running.write(keys={"bob": KEYS["bob"], "carol": new})
-                begin = time.monotonic()
                 running.reload()
                 with running.client(new) as fresh, running.client(old) as stale:
-                    until(lambda: fresh.get("/v1/models").status_code == 200, 5, "the new key works")
-                    until(lambda: stale.get("/v1/models").status_code == 401, 5, "the old key does not")
-                assert time.monotonic() - begin < 2.5, (
-                    "the stream must outlast the swap for this test to mean something"
-                )
-                assert len(list(pieces)) == 19, "the stream that was running ends as if nothing had happened"
+                    until(lambda: fresh.get("/v1/models").status_code == 200, 30, "the new key works")
+                    until(lambda: stale.get("/v1/models").status_code == 401, 30, "the old key does not")
+                running.engine.gate.set()
+                rest = [json.loads(line.removeprefix("data: "))["piece"] for line in pieces]
+                assert len(rest) >= 5
+                assert rest == list(range(1, len(rest) + 1)), "the stream that was running ends as if nothing happened"
             for _ in range(3):
+                before = count
                 running.reload()
                 time.sleep(0.4)
+                until(asked_on, 30, "further requests")
         finally:
             done.set()
         for loop in loops:
             loop.result()
     notices = [line for line in running.log().splitlines() if not line.startswith("{") or "503" in line]
     assert failures == [], notices
-    assert count > 100
 
 
 def test_a_reload_of_a_broken_configuration_changes_nothing_and_the_next_good_one_heals(running: Running) -> None:
@@ -137,21 +144,21 @@ def test_a_reload_of_a_broken_configuration_changes_nothing_and_the_next_good_on
         assert client.post(CHAT, json=body()).status_code == 200
         running.write(keys={"carol": "carol-" + "c" * 40})
         running.reload()
-        until(lambda: client.get("/v1/models").status_code == 401, 5, "the good configuration is in force")
+        until(lambda: client.get("/v1/models").status_code == 401, 30, "the good configuration is in force")
     running.container.reload()
     assert running.container.status == "running"
 
 
 def test_a_stopping_gateway_lets_a_running_answer_finish(running: Running) -> None:
     with running.client() as client, client.stream("POST", CHAT, json=body(stream=True, n=10, pause=0.2)) as answer:
-        pieces = answer.iter_raw()
+        pieces = (line for line in answer.iter_lines() if line.startswith("data: "))
         next(pieces)
         with ThreadPoolExecutor(1) as pool:
             begin = time.monotonic()
-            stopped = pool.submit(running.container.stop, timeout=20)
+            stopped = pool.submit(running.container.stop, timeout=60)
             assert len(list(pieces)) == 9
             stopped.result()
-    assert 1.5 < time.monotonic() - begin < 15
+    assert time.monotonic() - begin < 30, "it ends with its last answer, and is not killed after a minute"
     running.container.reload()
     assert running.container.attrs["State"]["ExitCode"] in {0, 130}
 
@@ -200,13 +207,13 @@ def test_the_gateway_starts_before_its_engine_and_follows_it_to_a_new_address(su
         ):
             assert_unavailable(client.post(CHAT, json=body()))
             with named_engine(image_id, network, tmp_path / "engine") as first:
-                until(lambda: client.post(CHAT, json=body()).status_code == 200, 15, f"found by name: {running.log()}")
+                until(lambda: client.post(CHAT, json=body()).status_code == 200, 60, f"found by name: {running.log()}")
             assert_unavailable(client.post(CHAT, json=body()))
             # Another container takes the old address, so that the engine comes back under a new one.
             squatter = start(image_id, network, tmp_path / "engine")
             try:
                 with named_engine(image_id, network, tmp_path / "engine") as second:
                     assert second != first, "the test needs the engine to move"
-                    until(lambda: client.post(CHAT, json=body()).status_code == 200, 20, f"followed: {running.log()}")
+                    until(lambda: client.post(CHAT, json=body()).status_code == 200, 60, f"followed: {running.log()}")
             finally:
                 squatter.remove(force=True, v=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from components.gateway import Limits, render
-from tests.docker.gateway_harness import CHAT, KEYS, MODEL, Running, body, gateway, until
+from tests.docker.gateway_harness import CHAT, KEYS, MODEL, Running, body, by_turns, gateway, until
 
 pytestmark = pytest.mark.docker
 
@@ -18,7 +18,7 @@ CANARY = "canary-of-a-prompt-91c3a7"
 
 @pytest.fixture(scope="module", params=["bookworm", "trixie"], ids=["2.6", "3.0"])
 def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    limits = Limits(check_seconds=1, client_seconds=2, response_seconds=6, requests_per_minute=100_000)
+    limits = Limits(check_seconds=1, client_seconds=2, response_seconds=60, requests_per_minute=100_000)
     with gateway(request.param, tmp_path_factory.mktemp("log") / "files", limits) as made:
         yield made
 
@@ -29,7 +29,7 @@ def lines(running: Running) -> list[dict[str, Any]]:
 
 
 def line_of(running: Running, request_id: str) -> dict[str, Any]:
-    until(lambda: any(line["id"] == request_id for line in lines(running)), 5, "the line of the request")
+    until(lambda: any(line["id"] == request_id for line in lines(running)), 30, "the line of the request")
     [found] = [line for line in lines(running) if line["id"] == request_id]
     return found
 
@@ -54,15 +54,15 @@ def test_a_stream_has_the_time_to_its_first_byte(running: Running) -> None:
     with running.client() as client, client.stream("POST", CHAT, json=prompt(stream=True, n=3, pause=1)) as answer:
         answer.read()
     line = line_of(running, answer.headers["x-request-id"])
-    # The engine ends three seconds after its first piece; how fast this machine is, is left out.
-    assert 0 <= line["ttft_ms"] <= line["total_ms"] - 2900
+    # The engine ends three seconds after its first piece. Half of that is left to a machine that is busy just then.
+    assert 0 <= line["ttft_ms"] <= line["total_ms"] - 1500
     assert line["tokens_in"] is None
 
 
 def test_each_piece_of_a_stream_still_leaves_at_once(running: Running) -> None:
-    with running.client() as client, client.stream("POST", CHAT, json=prompt(stream=True, n=4, pause=0.3)) as answer:
-        pieces = [piece for piece in answer.iter_raw() if piece]
-    assert len(pieces) >= 4
+    asked = prompt(stream=True, user="turns", n=4)
+    with running.client() as client, client.stream("POST", CHAT, json=asked) as answer:
+        assert len(by_turns(answer, running.engine, 4)) == 4
 
 
 @pytest.mark.parametrize(
@@ -83,16 +83,17 @@ def test_a_refusal_is_named_in_the_log_and_not_in_a_header(running: Running, key
 def test_a_request_that_is_no_http_has_a_line_that_is_json(running: Running) -> None:
     before = len(lines(running))
     running.raw(b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\nBad Header: x\r\n\r\n")
-    until(lambda: len(lines(running)) > before, 5, "the line of the bad request")
-    assert lines(running)[-1]["status"] == 400
+    # A line of a request before it may still be on its way.
+    until(lambda: 400 in [line["status"] for line in lines(running)[before:]], 30, "the line of the bad request")
 
 
 def test_no_prompt_and_no_key_is_in_the_log(running: Running) -> None:
+    before = len(lines(running))
     with running.client() as client:
         for more in ({}, {"stream": True, "n": 1}, {"model": CANARY}):
             client.post(f"{CHAT}?prompt={CANARY}", json=prompt() | more)
         client.post(CHAT, content=f'{{"model": 3, "prompt": "{CANARY}"}}')
-    until(lambda: len(lines(running)) > 4, 5, "lines")
+    until(lambda: len(lines(running)) >= before + 4, 30, "a line of each request")
     assert CANARY not in running.log()
     assert not [name for name, key in KEYS.items() if key in running.log()]
 
@@ -108,7 +109,7 @@ def test_contents_are_in_the_log_once_they_are_asked_for(running: Running) -> No
                 client.post(CHAT, json=body(messages=[{"role": "user", "content": said}]))
             return [line for line in lines(running) if "prompt" in line]
 
-        until(lambda: bool(told()), 15, "a line with a prompt")
+        until(lambda: bool(told()), 60, "a line with a prompt")
         line = told()[-1]
         assert "of two lines" in line["prompt"]
         assert MODEL in line["answer"]

@@ -248,7 +248,8 @@ def test_43_a_body_above_the_limit_is_413(running: Running, size: int) -> None:
     answer, seconds = running.first_answer(post().replace(b"Content-Length: 0", f"Content-Length: {size}".encode()))
     assert status(answer) == 413
     assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]["code"] == "request_too_large"
-    assert seconds < 1, "refused by its announced length, not after reading it"
+    # Nothing of the body was sent: whoever had waited for it would have answered after the seconds of a slow client.
+    assert seconds < LIMITS.client_seconds, "refused by its announced length, not after reading it"
 
 
 @pytest.mark.parametrize("size", [1024**2 + 1, 3 * 1024**2])
@@ -285,13 +286,14 @@ def test_43_large_headers_are_431_and_huge_ones_400(running: Running) -> None:
 )
 def test_43_a_client_that_sends_slowly_is_408_and_disconnected(running: Running, data: bytes) -> None:
     begin = time.monotonic()
-    with socket.create_connection((running.address, 8080), timeout=10) as connection:
+    with socket.create_connection((running.address, 8080), timeout=30) as connection:
         connection.sendall(data)
         answer = connection.recv(65536)
         assert status(answer) == 408
-        assert 1.5 < time.monotonic() - begin < 3
+        assert 1.5 < time.monotonic() - begin < 5 * LIMITS.client_seconds
+        answered = time.monotonic()
         read_all(connection)
-    assert time.monotonic() - begin < 6, "the connection stayed open"
+    assert time.monotonic() - answered < 5, "the connection stayed open"
 
 
 JSON = json.dumps(body()).encode()

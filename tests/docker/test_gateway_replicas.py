@@ -80,7 +80,7 @@ def copies(folder: Path, suite: str, count: int, **settings: Any) -> Iterator[Co
         name=NAME, model=MODEL, host=NAME, port=PORT, concurrency=2, paths=(("POST", CHAT),), live="/live",
         addresses=4, demand=True,
     )  # fmt: skip
-    limits = Limits(**{**QUICK.model_dump(), "queue_seconds": 10, "response_seconds": 20, "concurrent_requests": 64})
+    limits = Limits(**{**QUICK.model_dump(), "queue_seconds": 60, "response_seconds": 60, "concurrent_requests": 64})
     with ExitStack() as stack:
         network, here = stack.enter_context(bridge())
         engines = [stack.enter_context(_copy(folder / str(n), suite, network, here)) for n in range(count)]
@@ -92,8 +92,8 @@ def copies(folder: Path, suite: str, count: int, **settings: Any) -> Iterator[Co
         )
         found = Copies(running, engines)
         if count:
-            until(lambda: found.ask().status_code == 200, 15, f"copies found: {running.log()}")
-            until(lambda: found.asked_anew() and all(e.seen for e in engines), 15, "each copy is asked")
+            until(lambda: found.ask().status_code == 200, 60, f"copies found: {running.log()}")
+            until(lambda: found.asked_anew() and all(e.seen for e in engines), 60, "each copy is asked")
         found.served()
         yield found
 
@@ -128,15 +128,16 @@ def test_requests_go_where_the_fewest_run_and_wait_when_all_places_are_taken(two
     threads = [threading.Thread(target=two.ask, kwargs={"user": "wait"}) for _ in range(6)]
     for thread in threads:
         thread.start()
-    until(lambda: two.demand() == 6, 10, "six requests at the gateway")
-    until(lambda: sum(len(engine.seen) for engine in two.engines) == 4, 10, "four requests at the copies")
+    until(lambda: two.demand() == 6, 30, "six requests at the gateway")
+    until(lambda: sum(len(engine.seen) for engine in two.engines) == 4, 30, "four requests at the copies")
     assert [len(engine.seen) for engine in two.engines] == [2, 2], "two each, as many as a copy works on"
     for engine in two.engines:
         engine.gate.set()
     for thread in threads:
         thread.join()
     assert sum(two.served()) == 6, "those that waited were answered"
-    assert two.demand() == 0
+    # A client has its answer a moment before the gateway has closed its books on it.
+    until(lambda: two.demand() == 0, 30, "nobody is left at the gateway")
     for engine in two.engines:
         engine.gate.clear()
 
@@ -144,12 +145,12 @@ def test_requests_go_where_the_fewest_run_and_wait_when_all_places_are_taken(two
 def test_a_copy_that_dies_is_asked_nothing_more_and_nobody_notices(two: Copies) -> None:
     two.served()
     two.engines[0].stop()
-    until(lambda: all(two.ask().status_code == 200 for _ in range(4)), 15, "the other copy answers all")
+    until(lambda: all(two.ask().status_code == 200 for _ in range(4)), 60, "the other copy answers all")
     two.served()
     assert {two.ask().status_code for _ in range(8)} == {200}
     assert two.served() == [0, 8]
     two.engines[0].start()
-    until(lambda: two.ask() and len(two.engines[0].seen) > 0, 15, "the copy is back")
+    until(lambda: two.ask() and len(two.engines[0].seen) > 0, 60, "the copy is back")
 
 
 def test_one_conversation_stays_with_the_copy_that_knows_its_beginning(tmp_path: Path) -> None:
@@ -196,6 +197,6 @@ def test_fault_11_a_clusters_probe_makes_it_read_changed_keys_and_breaks_no_stre
             running.write(keys={k: v for k, v in fresh.items() if k != "alice"})
             probe("..2")
             with running.client(fresh["carol"]) as new:
-                until(lambda: new.post(CHAT, json=body()).status_code == 200, 15, "the new key opens")
-            until(lambda: running.client().post(CHAT, json=body()).status_code == 401, 15, "the old key does not")
+                until(lambda: new.post(CHAT, json=body()).status_code == 200, 60, "the new key opens")
+            until(lambda: running.client().post(CHAT, json=body()).status_code == 401, 60, "the old key does not")
             assert sum(line.startswith("data:") for line in pieces) == 19, "the stream of the old key goes on"

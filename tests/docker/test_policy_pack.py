@@ -55,7 +55,7 @@ class Site:
             env={**self.environment, **more},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=300,
         )
         return done.returncode, done.stdout + done.stderr
 

@@ -18,7 +18,8 @@ import pytest
 from tests.docker import fast_stack
 from tests.docker.project import Finished, Project, remove_stacks
 
-pytestmark = pytest.mark.docker
+# A stack is brought up twice, and looked at by the sweeper three times.
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 NUMBER = 990012
 STACK = f"pr-{NUMBER}"
 BASE = "test-review-base"
@@ -47,7 +48,7 @@ class Repository:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=600,
         )
         return Finished(done.returncode, done.stdout + done.stderr)
 
@@ -142,7 +143,8 @@ def test_a_pull_request_from_its_label_to_its_end(repository: Repository) -> Non
     assert (told["owner"], told["pull_request"], told["up"]) == ("anna", NUMBER, True)
     key = repository.key()
     assert key not in (repository.project.folder / "review.md").read_text()
-    answer = httpx.get(f"{told['endpoint']}/models", headers={"Authorization": f"Bearer {key}"}, trust_env=False)
+    headers = {"Authorization": f"Bearer {key}"}
+    answer = httpx.get(f"{told['endpoint']}/models", headers=headers, timeout=60, trust_env=False)
     assert answer.status_code == 200
 
     # The next push: another job on an empty checkout finds the same stack, with the keys that people have.

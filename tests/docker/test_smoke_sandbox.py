@@ -24,6 +24,12 @@ def fibonacci(n):
 """
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """These tests are about how code ends, and not about how soon a busy machine has started Python."""
+    monkeypatch.setattr(sandbox, "SECONDS", 120)
+
+
 @pytest.fixture(scope="module")
 def client() -> Iterator[docker.DockerClient]:
     made = docker.from_env()

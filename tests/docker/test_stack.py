@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import httpx
 import openai
 import pytest
 
@@ -29,6 +30,14 @@ def ask(live: Project, key: str | None, **changes: object):  # type: ignore[no-u
 
 def current_key(live: Project) -> str:
     return list(live.keys().values())[-1]
+
+
+def serves(live: Project) -> bool:
+    """Whether a question is answered. While the gateway starts, nobody listens."""
+    try:
+        return bool(ask(live, current_key(live)).status_code == 200)
+    except httpx.TransportError:
+        return False
 
 
 def test_up_ends_with_a_real_answer_to_a_real_question(live: Project) -> None:
@@ -118,7 +127,7 @@ def test_control_08_the_pids_limit_is_what_the_engine_asked_for_and_survives_a_r
     gateway.restart(timeout=5)
     gateway.reload()
     assert gateway.attrs["HostConfig"]["PidsLimit"] == 128
-    wait_until(lambda: ask(live, current_key(live)).status_code == 200)
+    wait_until(lambda: serves(live))
 
 
 def test_control_10_the_engine_reaches_nothing_outside(live: Project) -> None:
@@ -211,7 +220,7 @@ def test_outputs_name_the_endpoint_and_the_models(live: Project) -> None:
     assert outputs == {"endpoint": live.endpoint, "models": [MODEL]}
 
 
-def wait_until(condition, seconds: float = 30) -> None:  # type: ignore[no-untyped-def]
+def wait_until(condition, seconds: float = 120) -> None:  # type: ignore[no-untyped-def]
     """Wait for something that takes a moment; fail when it does not come."""
     end = time.monotonic() + seconds
     while not condition():

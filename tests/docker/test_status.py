@@ -35,6 +35,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory, hook: Hook) -> Iterator[Proje
     project.change({"slm:monitoring": {"target": "laptop", "scrape_seconds": 5, "receivers": receivers}})
     try:
         project.ops("up", timeout=2300).must_succeed()
+        # Prometheus has seen the gateway's counters before the questions, or no rate would see these.
+        eventually(project, 0, "up, ready")
         key = next(iter(project.keys().values()))
         body = {"model": tiny_model.NAME, "prompt": "Hello", "max_tokens": 8}
         for _ in range(3):
@@ -68,11 +70,15 @@ def test_a_stack_that_is_well_is_shown_with_its_figures_and_code_0(seen: Project
 
 def test_watching_shows_it_until_it_is_interrupted(seen: Project) -> None:
     eventually(seen, 0)
+    begin = time.monotonic()
+    seen.ops("status").must_succeed()
+    once = time.monotonic() - begin
     process = seen.start("status", "--watch")
-    time.sleep(8)
+    # Where nobody sees it, it is printed at its end alone: the first look has been taken after as long as one takes.
+    time.sleep(8 + 2 * once)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    output, _ = process.communicate(timeout=20)
+    output, _ = process.communicate(timeout=120)
     assert process.returncode == 0, output
     assert "up, ready" in output
     assert "Traceback" not in output
@@ -112,7 +118,9 @@ def test_a_test_alert_arrives_and_is_counted(seen: Project, hook: Hook) -> None:
 def test_an_alert_that_a_receiver_refuses_is_no_success(seen: Project, hook: Hook) -> None:
     hook.status = 403
     try:
-        seen.ops("alert-test").must_fail("oncall (webhook) did not take the alert", "failed tries: 1", "clientError")
+        done = seen.ops("alert-test").must_fail("oncall (webhook) did not take the alert", "clientError")
+        # An alert of the stack's own may be refused in the same moment.
+        assert re.search(r"failed tries: [1-9]", done.output), done.output
     finally:
         hook.status = 200
 
@@ -122,7 +130,7 @@ def test_an_engine_that_does_not_answer_is_code_1_and_named(seen: Project) -> No
     chat = seen.containers()["chat"]
     chat.stop(timeout=1)
     try:
-        text = eventually(seen, 1, "down", "chat does not answer: its clients get 503", seconds=60).output
+        text = eventually(seen, 1, "down", "chat does not answer: its clients get 503").output
         assert "Traceback" not in text
     finally:
         chat.start()
@@ -133,7 +141,7 @@ def test_a_part_of_monitoring_that_is_gone_is_code_1_and_named(seen: Project) ->
     loki = seen.containers()["loki"]
     loki.stop(timeout=5)
     try:
-        eventually(seen, 1, "loki at loki:3100 gives no figures", seconds=60)
+        eventually(seen, 1, "loki at loki:3100 gives no figures")
     finally:
         loki.start()
     eventually(seen, 0)

@@ -14,6 +14,7 @@ from ops import docker_exec
 from ops.verify import broken_controls
 from tests.docker import tiny_model
 from tests.docker.browser import visit
+from tests.docker.monitored import eventually
 from tests.docker.webui_site import ADMIN, ANSWER, QUESTION, Site, ask_and_read, ask_model, deployed, sign_in
 
 pytestmark = pytest.mark.docker
@@ -49,7 +50,13 @@ def test_a_person_signs_in_finds_the_model_chosen_asks_and_reads_a_streamed_answ
         ask_model(page, QUESTION)
         expect(page.locator("#response-content-container").last).to_have_text(ANSWER)
         cookies = {cookie["name"]: cookie for cookie in page.context.cookies()}
-        return dict(cookies["token"]), [line for line in site.gateway_log()[before:] if line["method"] == "POST"]
+
+        def asked() -> list[dict[str, Any]]:
+            return [line for line in site.gateway_log()[before:] if line["method"] == "POST"]
+
+        # The gateway writes its line once the answer has ended, and Docker has it a moment later.
+        eventually(asked, "the line of the question")
+        return dict(cookies["token"]), asked()
 
     token, asked = visit("about:blank", steps)
     assert pieces == list(ANSWER), "each token is a message of its own"

@@ -50,7 +50,7 @@ class Site:
         return self.secrets()["webui-admin-password"]
 
     def ask(self, method: str, path: str, **options: Any) -> httpx.Response:
-        return httpx.request(method, f"{self.url}{path}", timeout=30, trust_env=False, **options)
+        return httpx.request(method, f"{self.url}{path}", timeout=120, trust_env=False, **options)
 
     def sign_in(self) -> str:
         """A new session's token. After fifteen within three minutes Open WebUI refuses more."""
@@ -84,7 +84,7 @@ class Site:
 
     def wait_ready(self) -> None:
         """Wait until it serves again."""
-        end = time.monotonic() + 180
+        end = time.monotonic() + 400
         while True:
             try:
                 if self.ask("GET", "/ready").status_code == 200:

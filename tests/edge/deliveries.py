@@ -28,7 +28,7 @@ class Progress:
 
     def wait_for(self, received: int) -> None:
         with self._changed:
-            assert self._changed.wait_for(lambda: self.received >= received, 60), f"only {self.received} bytes came"
+            assert self._changed.wait_for(lambda: self.received >= received, 120), f"only {self.received} bytes came"
 
 
 class Delivering(threading.Thread):
@@ -43,7 +43,7 @@ class Delivering(threading.Thread):
 
     def run(self) -> None:
         try:
-            self._done = deliver(*self._what, self.progress, wait=2, patience=60)
+            self._done = deliver(*self._what, self.progress, wait=2, patience=120)
         except BaseException as error:
             self._done = error
 

@@ -20,7 +20,7 @@ HELD = (*range(1, 9), 10, 11, 14)
 def up_with_its_neighbour_killed(project: Project, giver: Host, taker: Host, size: int) -> tuple[Finished, int]:
     """Deploy, and kill the giver's server when the taker has a fifth of the weights; gives how many bytes it had."""
     running = Running(project.start("up"))
-    running.wait_for("wave 2 of")
+    running.wait_for("wave 2 of", 600)
     with faults.bad_link(giver, SLOW):
         had = _wait_for_part(running, taker, size // 5)
         _kill(giver, f"slm-{project.stack}.{giver.name}.share")

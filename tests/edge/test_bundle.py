@@ -28,7 +28,7 @@ from tests.docker.project import Finished, Project
 from tests.edge.conftest import remove_images
 from tests.edge.fleet_stack import PORT, clear, declare
 
-pytestmark = pytest.mark.edge
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(1800)]
 
 STACK = "test-bundle"
 CONTROL, SERVING = "berlin-1", ("berlin-2", "oslo-1")

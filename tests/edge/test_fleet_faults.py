@@ -14,7 +14,7 @@ from tests.docker.project import Project
 from tests.edge.fleet_stack import PORT, clear, declare, of_host, serves
 from tests.edge.running import Running
 
-pytestmark = pytest.mark.edge
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(1800)]
 
 NAME = "berlin-1"
 WAITS = "chat-container: waiting until it is healthy"
@@ -99,7 +99,7 @@ def test_services_are_back_after_a_power_cut_without_this_machine(site: Project,
     host.power_cut()
     host.power_on()
     host.wait_until_up()
-    end = time.monotonic() + 90
+    end = time.monotonic() + 240
     while not _answers(one, host):
         assert time.monotonic() < end, host.run("docker", "ps", "-a") + _told(host)
         time.sleep(0.5)

@@ -88,10 +88,12 @@ def test_control_20_the_agents_key_is_used_when_no_file_is_named(
     assert failure(spec).failure.kind == "key refused"
     agent = subprocess.Popen(["ssh-agent", "-D", "-a", str(tmp_path / "agent")], stdout=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 10
-        while not (tmp_path / "agent").exists() and time.monotonic() < end:
-            time.sleep(0.02)
         monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+        end = time.monotonic() + 60
+        # The socket is there a moment before it answers; two is the code of a client that nobody answers.
+        while subprocess.run(["ssh-add", "-l"], capture_output=True).returncode == 2:
+            assert time.monotonic() < end, "the agent does not answer"
+            time.sleep(0.05)
         subprocess.run(["ssh-add", "-q", str(host.key_file)], check=True, env=dict(os.environ))
         with Tunnel(spec) as tunnel:
             assert docker.DockerClient(base_url=tunnel.url).ping()

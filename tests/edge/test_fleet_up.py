@@ -18,11 +18,14 @@ from tests.docker.half_hub import Hub
 from tests.docker.project import Project
 from tests.edge.fleet_stack import PORT, clear, declare, of_host, serves
 from tests.edge.neighbours import up_with_its_neighbour_killed
+from tests.edge.probes import reaches
 
-pytestmark = pytest.mark.edge
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(1800)]
 
 HOSTS = ("berlin-1", "berlin-2", "oslo-1")
 DOWN = "oslo-1"
+CLOSED = 3.0
+"""Seconds after which a port of another host is taken for closed."""
 
 
 @pytest.fixture(scope="module")
@@ -52,14 +55,6 @@ def running(host: Host) -> dict[str, str]:
         client.close()
 
 
-def reaches(host: Host, address: str, port: int) -> bool:
-    """Whether something on a host can connect to a port of another."""
-    told = host.run(
-        "bash", "-c", f"timeout 3 bash -c '</dev/tcp/{address}/{port}' 2>/dev/null && echo yes", check=False
-    )
-    return "yes" in told
-
-
 def test_the_first_deployment_reaches_two_hosts_and_names_the_one_that_is_down(
     project: Project, fleet: Fleet, hub: Hub
 ) -> None:
@@ -85,7 +80,7 @@ def test_control_20_a_client_that_does_not_trust_the_fleets_authority_is_not_ser
     project: Project, fleet: Fleet
 ) -> None:
     with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
-        httpx.get(f"https://{fleet['berlin-1'].address}:{PORT}/v1/models", trust_env=False)
+        httpx.get(f"https://{fleet['berlin-1'].address}:{PORT}/v1/models", trust_env=False, timeout=60)
 
 
 def test_the_same_command_goes_on_with_the_host_that_is_back_and_leaves_the_others_alone(
@@ -98,8 +93,8 @@ def test_the_same_command_goes_on_with_the_host_that_is_back_and_leaves_the_othe
     assert serves(of_host(project, fleet[DOWN]), fleet[DOWN])
     assert {name: running(fleet[name]) for name in before} == before
     # Nobody but the gateway can be reached from another host of the site.
-    assert reaches(fleet[DOWN], fleet["berlin-1"].address, PORT)
-    assert not reaches(fleet[DOWN], fleet["berlin-1"].address, 11434)
+    assert reaches(fleet[DOWN], fleet["berlin-1"], PORT, 30)
+    assert not reaches(fleet[DOWN], fleet["berlin-1"], 11434, CLOSED)
     shown = project.ops("status").must_succeed().output
     assert shown.count("3 of 3 healthy") == 3
     assert shown.count("as described") == 3
@@ -174,7 +169,7 @@ def test_an_upgrade_goes_over_the_fleet_in_waves_and_its_weights_once_to_each_si
     assert hub.sent - sent == 2 * len(hub.data), "for two sites with three hosts"
     assert f"berlin-1: gave its neighbours {len(hub.data) / 1e6:.1f} MB of weights" in said
     assert "inside the sites, from neighbours" in said
-    assert not reaches(fleet[DOWN], fleet["berlin-1"].address, 8444), "nobody serves any more"
+    assert not reaches(fleet[DOWN], fleet["berlin-1"], 8444, CLOSED), "nobody serves any more"
     for host in fleet:
         assert running(host)["chat"] != before[host.name]["chat"]
         assert serves(of_host(project, host), host)

@@ -20,7 +20,7 @@ from tests.docker.project import Finished, Project
 from tests.edge.fleet_stack import clear, declare, of_host, serves
 from tests.webhook import Hook, listening
 
-pytestmark = pytest.mark.edge
+pytestmark = [pytest.mark.edge, pytest.mark.timeout(1800)]
 
 NAME = "oslo-1"
 SILENCES = "http://alertmanager:9093/api/v2/silences"
@@ -51,7 +51,7 @@ def one(site: Project, fleet: Fleet) -> Project:
     return of_host(site, fleet[NAME])
 
 
-def eventually_well(one: Project, seconds: float = 120) -> Finished:
+def eventually_well(one: Project, seconds: float = 300) -> Finished:
     """The status, once nothing is broken: just after a start there are no figures yet."""
     end = time.monotonic() + seconds
     while (done := one.ops("status")).code:
@@ -124,10 +124,12 @@ def test_what_a_host_keeps_is_saved_here_and_put_back_there(one: Project, fleet:
     [file] = (one.folder / ".slm/backups" / one.stack).glob("backup-*.zip")
     assert str(file) in done.output.replace("\n", "")
     assert (file.stat().st_mode & 0o777) == 0o600
-    asked_end = datetime.now(UTC) + timedelta(seconds=1)
-    silence(one, host, asked_end, id=kept)
-    time.sleep(2)
-    assert kept not in active(one, host)
+    # Alertmanager refuses an end that is over when it reads of it.
+    silence(one, host, datetime.now(UTC) + timedelta(seconds=15), id=kept)
+    end = time.monotonic() + 60
+    while kept in active(one, host):
+        assert time.monotonic() < end, "the silence did not end"
+        time.sleep(0.5)
     one.ops("restore", timeout=900).must_succeed()
     assert kept in active(one, host)
     assert not_running(one, host) == []
@@ -151,7 +153,7 @@ def test_a_way_that_is_lost_in_the_middle_leaves_nothing_standing_still(one: Pro
 
 def lose_the_way(one: Project, host: Host, process: subprocess.Popen[str]) -> None:
     """End the host's SSH server and every connection as soon as a part stands still for its copy."""
-    end = time.monotonic() + 60
+    end = time.monotonic() + 180
     while not not_running(one, host):
         assert process.poll() is None
         assert time.monotonic() < end, "nothing was stopped for a copy"

@@ -9,7 +9,6 @@ import tarfile
 import time
 
 import docker
-import psutil
 import pytest
 
 from components.targets.docker import ssh
@@ -35,11 +34,13 @@ def test_a_cut_of_one_host_is_not_seen_by_the_others(fleet: Fleet, host: Host) -
 
 
 def test_a_connection_outlives_a_cut(host: Host) -> None:
-    command = ssh.command(target(host), "sleep 6; echo still here")
+    command = ssh.command(target(host), "echo connected; sleep 6; echo still here")
     talking = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    time.sleep(1)
-    with faults.cut_for(host, 3):
+    assert talking.stdout
+    assert talking.stdout.readline() == "connected\n"
+    with faults.cut(host):
         assert not connects(host.address, host.port, LOST)
+        time.sleep(LOST)
     said, _ = talking.communicate(timeout=60)
     assert said == "still here\n"
 
@@ -51,10 +52,12 @@ def test_a_bad_link_is_late_slow_and_loses_packets_and_only_that_of_its_host(hos
     with faults.bad_link(host, Quality(bits_per_second=8e6)):
         began = time.monotonic()
         assert len(say(host, f"head -c {2 * MIB} /dev/zero").stdout) == 2 * MIB
-        assert 2.0 < time.monotonic() - began < 6
+        # Two seconds, the login, and what a busy machine adds; a link of an eighth of that takes seventeen.
+        assert 2.0 < time.monotonic() - began < 15
     with faults.bad_link(host, Quality(loss=0.5)):
-        lost = sum(not connects(host.address, host.port, 0.5) for _ in range(20))
-    assert 5 < lost < 20
+        # A connection needs two packets, and is given up before a lost one is sent again: three of four fail.
+        lost = sum(not connects(host.address, host.port, 0.5) for _ in range(40))
+    assert 10 < lost < 40
     assert round_trip(host) < 0.3
 
 
@@ -74,7 +77,7 @@ def test_a_power_cut_takes_all_processes_and_what_was_not_on_the_disk(host: Host
     inside = processes_of(host)
     assert len(inside) >= 4, "the first one and three programs"
     with faults.no_power(host):
-        assert not any(psutil.pid_exists(pid) for pid in inside)
+        assert not any(process.is_running() for process in inside)
         assert not connects(host.address, host.port, LOST)
         assert connects(other.address, other.port)
         with pytest.raises(HostError, match="is off"):

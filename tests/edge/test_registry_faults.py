@@ -26,8 +26,8 @@ def test_a_pull_whose_connection_breaks_continues_with_the_layers_it_has(
     with faults.bad_link(host, SLOW):
         before = host.received()
         delivering = Delivering(host, serving, offer)
-        # In the middle of the fourth layer.
-        delivering.progress.wait_for((1 + 8 + 2 + 4) * MIB)
+        # In the fourth layer, of which most is still to come: a busy machine may notice it late.
+        delivering.progress.wait_for((1 + 8 + 2 + 2) * MIB)
         host.kill("sshd")
         assert len(images(host)) >= 3, "an image for each layer that is complete"
         host.start("sshd")
@@ -44,7 +44,7 @@ def test_a_cut_of_the_link_in_the_middle_of_a_layer_loses_nothing(host: Host, se
     with faults.bad_link(host, SLOW):
         delivering = Delivering(host, serving, offer)
         delivering.progress.wait_for(5 * MIB)
-        with faults.cut_for(host, 8):
+        with faults.cut(host):
             time.sleep(2)
             held = delivering.progress.received
             time.sleep(4)

@@ -43,21 +43,23 @@ POOLS = (
         min_nodes=0, max_nodes=2,
     ),
 )  # fmt: skip
-TIMING = Timing(node_create=0.3, node_ready=0.2, node_idle=1.0, pod_start=0.1, pod_ready=0.1, pod_stop=0.3, job_run=0.2)
+# A new node is idle until the scheduler has bound a pod to it, which takes seconds on a busy machine: one that is taken
+# away before then is made again and again.
+TIMING = Timing(node_create=0.3, node_ready=0.2, node_idle=5.0, pod_start=0.1, pod_ready=0.1, pod_stop=0.3, job_run=0.2)
 
 
-def running(pids: list[int]) -> list[int]:
-    """Which of the processes still run."""
+def running(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Which of them still run. A number alone may be another process's by then."""
     found = []
-    for pid in pids:
+    for process in processes:
         with suppress(psutil.NoSuchProcess):
-            if psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                found.append(pid)
+            if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
     return found
 
 
-def wait(until: Callable[[], Any], what: str, seconds: float = 40.0) -> Any:
-    """What the condition gave when it held."""
+def wait(until: Callable[[], Any], what: str, seconds: float = 120.0) -> Any:
+    """What the condition gave when it held. A few seconds are the rule, and an overloaded machine may take a minute."""
     end = time.monotonic() + seconds
     while not (found := until()):
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}, in vain"
@@ -154,9 +156,9 @@ def deployment(name: str, replicas: int, strategy: dict[str, Any] | None = None,
 def control_plane() -> Iterator[ControlPlane]:
     """A control plane with three pools; nothing of it is left at the end."""
     with ControlPlane(POOLS, timing=TIMING) as plane:
-        pids, folder = [process.pid for process in plane.processes], plane.premises.folder
+        processes, folder = [psutil.Process(process.pid) for process in plane.processes], plane.premises.folder
         yield plane
-    assert running(pids) == []
+    assert running(processes) == []
     assert not Path(folder).exists()
 
 

@@ -27,7 +27,7 @@ class PodSecurity:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.communicate(timeout=10)
+        self._process.communicate(timeout=60)
         assert self._process.returncode == 0
 
     def refusal(self, template: Manifest, version: str, level: str = LEVEL) -> str:

@@ -64,7 +64,7 @@ def kubelet(cluster: Cluster, path: str, token: str) -> int:
     address = cluster.pods()["prometheus"].status.host_ip
     own_certificate = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     own_certificate.check_hostname, own_certificate.verify_mode = False, ssl.CERT_NONE
-    with closing(HTTPSConnection(address, 10250, timeout=20, context=own_certificate)) as connection:
+    with closing(HTTPSConnection(address, 10250, timeout=60, context=own_certificate)) as connection:
         connection.request("GET", path, headers={"Authorization": f"Bearer {token}"} if token else {})
         return connection.getresponse().status
 

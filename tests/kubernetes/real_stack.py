@@ -123,7 +123,7 @@ class Stack:
         done = subprocess.run(
             [sys.executable, "-m", "ops", *arguments, "--stack", "dev"],
             cwd=self.folder, env={**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=180,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
         )  # fmt: skip
         return Finished(done.returncode, done.stdout)
 
@@ -156,7 +156,8 @@ class Cluster:
         name = self.pods()["gateway"].metadata.name
         before = set(threading.enumerate())
         forward = portforward(self.core.connect_get_namespaced_pod_portforward, name, NAMESPACE, ports="8080")
-        (passing,) = set(threading.enumerate()) - before
+        # Other threads may begin as well meanwhile, such as those that take alerts.
+        (passing,) = [t for t in set(threading.enumerate()) - before if t.name.startswith("Kubernetes port forward")]
         connection = HTTPConnection("localhost", timeout=180)
         connection.sock = forward.socket(8080)
         headers = {"Authorization": f"Bearer {key}"} if key else {}

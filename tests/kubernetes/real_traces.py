@@ -8,13 +8,15 @@ from pathlib import Path
 import psutil
 
 from rehearsal.real_node import cgroups
-from tests.kubernetes.conftest import running
+from tests.kubernetes.conftest import running, wait
 
 
-def processes_of(folder: Path) -> list[int]:
+def processes_of(folder: Path) -> list[psutil.Process]:
     """Everything that runs in the network or below the first process of the node that has the folder."""
-    (first,) = [p for p in psutil.process_iter(["cmdline"]) if is_first(p.info["cmdline"] or [], folder)]
-    return [first.pid, *(child.pid for child in first.children(recursive=True)), *in_namespace_of(first.pid)]
+    (pid,) = [p.pid for p in psutil.process_iter(["cmdline"]) if is_first(p.info["cmdline"] or [], folder)]
+    # psutil keeps what it has listed, and would take it for an older process of that number.
+    first = psutil.Process(pid)
+    return [first, *first.children(recursive=True), *in_namespace_of(pid)]
 
 
 def is_first(command: list[str], folder: Path) -> bool:
@@ -22,23 +24,24 @@ def is_first(command: list[str], folder: Path) -> bool:
     return command[1:] == ["-m", "rehearsal.real_node.inside", str(folder)]
 
 
-def in_namespace_of(pid: int) -> list[int]:
+def in_namespace_of(pid: int) -> list[psutil.Process]:
     network = os.readlink(f"/proc/{pid}/ns/net")
     found = []
-    for process in psutil.process_iter():
+    for one in psutil.pids():
         try:
-            if os.readlink(f"/proc/{process.pid}/ns/net") == network:
-                found.append(process.pid)
-        except OSError:
+            if os.readlink(f"/proc/{one}/ns/net") == network:
+                found.append(psutil.Process(one))
+        except (OSError, psutil.NoSuchProcess):
             continue
     return found
 
 
-def gone(folder: Path, ours: list[int]) -> None:
+def gone(folder: Path, ours: list[psutil.Process]) -> None:
     """Nothing is left of the node that had the folder: processes, files, control groups, mounts, cable."""
     assert running(ours) == []
     assert not folder.exists()
     assert [tree for tree in cgroups.trees() if (tree / folder.name).exists()] == []
     assert folder.name not in Path("/proc/self/mounts").read_text()
     owner = folder.name.removeprefix("slm-real-node-").split("-")[0]
-    assert f"slmnode{owner}" not in psutil.net_if_addrs()
+    # Of a node that was killed the kernel removes it a moment after the network at its other end.
+    wait(lambda: f"slmnode{owner}" not in psutil.net_if_addrs(), "the cable to go")

@@ -10,6 +10,7 @@ import subprocess
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 from kubernetes import client
 
@@ -77,7 +78,7 @@ def test_a_service_accounts_token_is_known_to_the_api_server(kube: Kube, control
 
 def test_who_has_no_certificate_is_not_let_in(control_plane: ControlPlane) -> None:
     context = ssl.create_default_context(cafile=str(control_plane.premises.identity.authority))
-    with httpx.Client(verify=context, trust_env=False) as stranger:
+    with httpx.Client(verify=context, trust_env=False, timeout=60) as stranger:
         assert stranger.get(f"{control_plane.server}/api/v1/namespaces").status_code == 401
 
 
@@ -98,11 +99,11 @@ def test_a_process_that_dies_is_noticed_and_an_error_inside_leaves_nothing_runni
 
     def block() -> None:
         with plane:
-            seen.extend([[process.pid for process in plane.processes], plane.premises.folder])
+            seen.extend([[psutil.Process(process.pid) for process in plane.processes], plane.premises.folder])
             assert len(running(seen[0])) == 5
             scheduler = next(p for p in plane.processes if p.name == "kube-scheduler")
             os.kill(scheduler.pid, signal.SIGKILL)
-            scheduler.popen.wait(10)
+            scheduler.popen.wait(60)
             with pytest.raises(ProcessEnded, match=r"kube-scheduler ended by itself \(exit code -9\)"):
                 plane.check()
             raise Inside

@@ -39,8 +39,8 @@ def test_a_gpu_pod_goes_to_the_gpu_pool_and_without_toleration_nowhere(kube: Kub
     kube.core.create_namespaced_pod(kube.namespace, pod("small"))
     wait(lambda: len(kube.ready()) == 2, "two pods to be ready")
     assert {p.metadata.name: kube.pool_of(p) for p in kube.ready()} == {"placed": "gpu", "small": "system"}
-    waiting = next(p for p in kube.pods() if p.metadata.name == "refused")
-    assert waiting.status.phase == "Pending"
+    (waiting,) = wait(lambda: unschedulable(kube, ""), "the scheduler to say why the refused pod waits")
+    assert (waiting.metadata.name, waiting.status.phase) == ("refused", "Pending")
     assert "untolerated taint" in condition(waiting).message
 
 
@@ -101,7 +101,7 @@ def test_a_pool_declared_later_gets_nodes_and_a_withdrawn_one_is_drained(
     finally:
         control_plane.declare(POOLS)
     wait(lambda: kube.nodes("late") == [], "the pool's nodes to go")
-    assert unschedulable(kube, "app=late"), "the pod was evicted, and its successor has no node to go to"
+    wait(lambda: unschedulable(kube, "app=late"), "the evicted pod's successor to find no node to go to")
 
 
 def test_a_disruption_budget_lets_one_eviction_through_and_stops_the_next(kube: Kube) -> None:

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
@@ -96,7 +95,7 @@ def reading(folder: Path, loki: Loki, counts_port: int = 0) -> Iterator[list[str
             yield told
         finally:
             running.terminate()
-            told.append(running.communicate(timeout=30)[1])
+            told.append(running.communicate(timeout=60)[1])
 
 
 def test_lines_of_the_stacks_own_pods_arrive_whole_with_the_workloads_name(tmp_path: Path, loki: Loki) -> None:
@@ -128,9 +127,9 @@ def request(key: str, status: int = 200, model: str = "phi", tokens: tuple[int, 
 def counted(port: int) -> dict[str, float]:
     """Each series of keys without its name's beginning; none from a collector that does not answer yet."""
     try:
-        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
             text = answer.read().decode()
-    except URLError:
+    except OSError:  # One that listens already may still break off, which no URLError tells.
         return {}
     found = re.findall(r"^slm_key_(\w+_total\{.*\}) (\S+)$", text, flags=re.MULTILINE)
     return {series: float(value) for series, value in found}

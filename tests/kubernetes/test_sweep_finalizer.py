@@ -58,7 +58,7 @@ def test_an_object_whose_finalizer_nobody_ends_is_named_and_goes_when_somebody_h
             command = ["pulumi", *arguments, "-s", STACK, "--non-interactive"]
             environment = {**os.environ, **backend.environment(STACK)}
             done = subprocess.run(
-                command, cwd=backend.folder, env=environment, input=stdin, capture_output=True, text=True, timeout=60
+                command, cwd=backend.folder, env=environment, input=stdin, capture_output=True, text=True, timeout=240
             )
             assert done.returncode == 0, done.stderr
 

@@ -162,7 +162,7 @@ def test_a_creation_that_ends_half_way_is_in_the_state_and_mended_by_the_next_up
 
 
 def test_credentials_of_one_identity_must_be_in_order(identities: AzureProject) -> None:
-    (identities.azure / "subscription.toml").write_text("credential_seconds = 3\n")
+    (identities.azure / "subscription.toml").write_text("credential_seconds = 6\n")
     identities.turn(credentials=["one", "two"])
     code = "ConcurrentFederatedIdentityCredentialsWritesForSingleManagedIdentity"
     identities.up().must_fail(f'Status=409 Code="{code}"')
@@ -208,6 +208,8 @@ def test_a_destroy_leaves_nothing_but_the_deleted_vault_whose_name_stays_taken(h
 
 
 def test_the_stand_in_is_ready_at_once(home: Path, tmp_path: Path) -> None:
+    imports = "import time, grpc; from pulumi.runtime.proto import provider_pb2_grpc; print(time.process_time())"
+    told = subprocess.run([sys.executable, "-c", imports], cwd=ROOT, capture_output=True, text=True, check=True)
     process = standin_process(tmp_path)
     try:
         assert process.stdout
@@ -216,8 +218,9 @@ def test_the_stand_in_is_ready_at_once(home: Path, tmp_path: Path) -> None:
     finally:
         process.terminate()
         process.communicate(timeout=60)
-    # Of the processor, since a clock would measure what else this machine does. Half of it is Pulumi's SDK.
-    assert used.user + used.system < 2.5
+    # Of the processor, since a clock would measure what else this machine does. Half of it is Pulumi's SDK,
+    # which tells how slow this processor is, or the half of a core that is left of it.
+    assert used.user + used.system < max(2.5, 4 * float(told.stdout))
 
 
 def test_it_ends_with_an_engine_that_was_killed(home: Path, tmp_path: Path) -> None:

@@ -65,12 +65,11 @@ def serving(site: Site) -> Iterator[Site]:
             with lock:
                 site.busy += 1
                 site.busiest = max(site.busiest, site.busy)
-            try:
-                time.sleep(site.slow)
-                self._get("")
-            finally:
-                with lock:
-                    site.busy -= 1
+            time.sleep(site.slow)
+            # Before the answer: whoever has it may ask for the next file before this thread runs again.
+            with lock:
+                site.busy -= 1
+            self._get("")
 
         def do_POST(self) -> None:
             site.posted.append(self.rfile.read(int(self.headers["Content-Length"])))
@@ -175,7 +174,7 @@ class Fetch:
             "directory": str(self.volume),
             "layout": "ollama",
             "sources": list(sources),
-            "timeout": 5,
+            "timeout": 30,
             "longest_pause": 0.02,
         } | changes
         path = self.folder / "plan.json"

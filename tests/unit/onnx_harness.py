@@ -61,7 +61,7 @@ def serving(**changes: Any) -> Iterator[tuple[str, Server]]:
     server.runtime.start()
     thread.start()
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not (web.started and server.runtime.serving):
             assert time.monotonic() < deadline, server.runtime.failure
             time.sleep(0.01)
@@ -75,7 +75,7 @@ def serving(**changes: Any) -> Iterator[tuple[str, Server]]:
 
 def metric(address: str, name: str) -> float:
     """The value of one sample of /metrics, by its full name with labels."""
-    for line in httpx.get(f"{address}/metrics").text.splitlines():
+    for line in httpx.get(f"{address}/metrics", timeout=60).text.splitlines():
         if line.startswith(f"{name} "):
             return float(line.split()[1])
     raise AssertionError(f"no metric {name}")

@@ -39,9 +39,19 @@ def run(code: str, folder: Path) -> None:
 
 
 def test_a_step_tells_how_its_result_grows_and_never_seems_complete(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run("import pathlib, time; pathlib.Path('result/a').write_bytes(b'x' * 5000); time.sleep(2.6)", tmp_path)
+    progress = steps.report.progress
+
+    def tell(step: str, origin: str, done: int, total: int) -> None:
+        progress(step, origin, done, total)
+        if done:
+            (tmp_path / "told").touch()
+
+    monkeypatch.setattr(steps.report, "progress", tell)
+    # The step ends once it was told of, however late that is.
+    waits = "for _ in range(1200):\n    time.sleep(0.05)\n    if pathlib.Path('told').exists():\n        break"
+    run(f"import pathlib, time\npathlib.Path('result/a').write_bytes(b'x' * 5000)\n{waits}", tmp_path)
     told: list[dict[str, Any]] = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert told[0]["event"] == "step"
     assert {"event": "progress", "what": "building", "source": "safetensors", "done": 999, "total": 1000} in told

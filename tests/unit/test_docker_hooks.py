@@ -21,8 +21,8 @@ def test_a_hook_runs_while_every_thread_of_the_sdk_waits_for_it() -> None:
         loop = asyncio.get_running_loop()
         loop.set_default_executor(ThreadPoolExecutor(1))
         # As a resource that is being made: it holds a thread until its hook has run.
-        resource = loop.run_in_executor(None, done.wait, 5)
-        await asyncio.wait_for(hooks.in_own_thread(done.set), 2)
+        resource = loop.run_in_executor(None, done.wait, 60)
+        await asyncio.wait_for(hooks.in_own_thread(done.set), 30)
         return await resource
 
     assert asyncio.run(deploy())

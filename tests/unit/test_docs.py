@@ -78,7 +78,7 @@ def collected() -> set[str]:
     with_parameters = {test.split("::")[0] for test in named if "[" in test}
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
-        [*command, *sorted(with_parameters)], cwd=PROJECT, capture_output=True, text=True, timeout=120
+        [*command, *sorted(with_parameters)], cwd=PROJECT, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return functions | {line for line in done.stdout.splitlines() if "::" in line}

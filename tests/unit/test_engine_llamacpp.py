@@ -176,7 +176,7 @@ def test_a_server_that_ends_by_itself_ends_the_container_with_its_exit_code(tmp_
         (tmp_path / file.name).write_text(file.content)
     script = tmp_path / "serve.sh"
     path = f"{tmp_path}:{os.environ['PATH']}"
-    done = subprocess.run(["bash", script, "1", "1", "--x"], env={"PATH": path}, timeout=10, check=False)
+    done = subprocess.run(["bash", script, "1", "1", "--x"], env={"PATH": path}, timeout=60, check=False)
     assert done.returncode == 7
 
 

@@ -198,7 +198,7 @@ def test_while_another_revision_is_fetched_no_record_vouches_for_the_mixture(fet
 
 
 def test_at_most_two_files_are_in_flight(fetch: Fetch, site: Site) -> None:
-    site.slow = 0.05
+    site.slow = 0.15
     assert fetch.run_folder(hub_folder(site)).code == 0
     assert site.busiest == 2
     site.busiest = 0
@@ -222,27 +222,27 @@ def test_an_empty_file_is_a_file(fetch: Fetch, site: Site) -> None:
 
 
 def test_a_termination_signal_ends_it_at_once_although_a_server_is_silent(fetch: Fetch, site: Site) -> None:
-    site.slow = 8
+    site.slow = 60
     plan = fetch.plan(
         hub_folder(site),
         layout="folder",
         format="safetensors",
         files=pinned(FILES),
         size_bytes=len(WEIGHTS),
-        timeout=30,
+        timeout=90,
     )
     environment = os.environ | {"PYTHONPATH": str(FETCH)}
     with subprocess.Popen(
         [sys.executable, "-m", "slm_fetch", str(plan)], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 50
         while site.busy < 2 and time.monotonic() < deadline:
             time.sleep(0.02)
         assert site.busy == 2
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=5)
-        assert time.monotonic() - started < 2
+        _, errors = process.communicate(timeout=50)
+        assert time.monotonic() - started < 20, "a third of what the server takes to answer"
     assert process.returncode == 143
     assert errors == b""
 

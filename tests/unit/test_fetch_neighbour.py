@@ -41,7 +41,7 @@ def near(tmp_path: Path) -> Iterator[Near]:
 
 def ask(near: Near, path: str, token: str | None = TOKEN, **headers: str) -> httpx.Response:
     own = {"Authorization": f"Bearer {token}"} if token else {}
-    with httpx.Client(verify=near.trusted(), trust_env=False) as client:
+    with httpx.Client(verify=near.trusted(), trust_env=False, timeout=60) as client:
         return client.get(f"https://127.0.0.1:{near.port}{path}", headers={**own, **headers})
 
 
@@ -108,20 +108,21 @@ def test_a_link_to_the_neighbour_that_breaks_is_gone_on_with(fetch: Fetch, near:
 
 
 def test_a_neighbour_that_is_too_slow_is_given_up(fetch: Fetch, site: Site, near: Near) -> None:
-    with way_to(near.port, rate=200_000) as way:
+    with way_to(near.port, rate=100_000) as way:
         source = near.source(endpoint=f"https://127.0.0.1:{way.port}", slowest=2_000_000, window=0.4)
         began = time.monotonic()
         outcome = fetch.run(source, hub(site))
     assert outcome.code == 0, outcome.errors
     assert "it is too slow" in outcome.of("source-failed")[0]["message"]
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < 8, "all of it would have taken ten seconds by that way"
     assert fetch.blob.read_bytes() == WEIGHTS
     assert "Range" in site.asked(HUB_PATH)[0], "what came is kept"
 
 
 def test_a_neighbour_fast_enough_is_never_given_up(fetch: Fetch, site: Site, near: Near) -> None:
     with way_to(near.port, rate=1_000_000) as way:
-        source = near.source(endpoint=f"https://127.0.0.1:{way.port}", slowest=100_000, window=0.2)
+        # Slow enough that a machine which does nothing for a second is not taken for the neighbour.
+        source = near.source(endpoint=f"https://127.0.0.1:{way.port}", slowest=10_000, window=0.2)
         assert fetch.run(source, hub(site)).of("done")[0]["source"] == "neighbour"
 
 
@@ -223,7 +224,7 @@ def test_nothing_but_the_offered_content_can_be_asked_for(near: Near, path: str)
 
 
 def test_other_methods_are_refused(near: Near) -> None:
-    with httpx.Client(verify=near.trusted(), trust_env=False) as client:
+    with httpx.Client(verify=near.trusted(), trust_env=False, timeout=60) as client:
         for method in ("POST", "PUT", "DELETE", "HEAD", "PATCH"):
             answer = client.request(method, f"https://127.0.0.1:{near.port}/{sha256(WEIGHTS)}")
             assert answer.status_code == 501, method
@@ -258,7 +259,7 @@ def test_more_connections_than_it_has_room_for_are_closed_at_once(near: Near) ->
     finally:
         for connection in silent:
             connection.close()
-    end = time.monotonic() + 5
+    end = time.monotonic() + 60
     while time.monotonic() < end:
         try:
             assert ask(near, f"/{sha256(WEIGHTS)}").status_code == 200
@@ -292,7 +293,7 @@ def test_it_ends_by_itself_and_says_what_it_has(near: Near, tmp_path: Path, caps
     (tmp_path / "offer.json").write_text(json.dumps(offer(near)))
     began = time.monotonic()
     assert program("slm_fetch.serve").main([str(tmp_path / "offer.json")]) == 0
-    assert 0.3 <= time.monotonic() - began < 3
+    assert 0.3 <= time.monotonic() - began < 30
     first, last = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     # A file of another size than the offer says is not the one that was verified.
     assert (first["event"], first["sha256"]) == ("serving", [])

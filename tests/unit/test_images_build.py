@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from pathlib import Path
@@ -33,25 +34,29 @@ class Counted(Builder):
 
 
 def test_what_another_command_builds_is_waited_for_and_not_built_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SLM_CACHE", str(tmp_path))
-    builder = Counted(None, Console(width=200))  # type: ignore[arg-type]
+    said = io.StringIO()
+    builder = Counted(None, Console(width=200, file=said))  # type: ignore[arg-type]
     begun = threading.Event()
 
     def other() -> None:
         with FileLock(tmp_path / "images.lock"):
             begun.set()
-            time.sleep(0.3)
+            # Until somebody waits for it, however late that is.
+            end = time.monotonic() + 60
+            while not said.getvalue() and time.monotonic() < end:
+                time.sleep(0.02)
             builder.there = "sha256:theirs"
 
     thread = threading.Thread(target=other)
     thread.start()
-    assert begun.wait(5)
+    assert begun.wait(60)
     assert builder.build("haproxy", ROW) == "sha256:theirs"
     thread.join()
     assert builder.built == 0
-    assert "another command builds images" in capsys.readouterr().out
+    assert "another command builds images" in said.getvalue()
 
 
 def test_a_build_may_need_another_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

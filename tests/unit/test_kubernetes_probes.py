@@ -94,7 +94,7 @@ def process(tmp_path: Path) -> Iterator[tuple[int, Path]]:
     running.wait()
 
 
-def until(condition: object, seconds: float = 20) -> None:
+def until(condition: object, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     assert callable(condition)
     while not condition():

@@ -145,7 +145,7 @@ def run_import(folder: Path, *names: str) -> str:
         "M": f"{folder}/manifests/registry.ollama.ai/library",
     }
     done = subprocess.run(
-        ["bash", "-c", script, "import.sh", *names], env=environment, capture_output=True, text=True, timeout=30
+        ["bash", "-c", script, "import.sh", *names], env=environment, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     return done.stdout + asked.read_text()

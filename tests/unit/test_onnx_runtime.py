@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Hashable
 
 import pytest
@@ -48,7 +49,7 @@ class Stand:
         return 0
 
     def step(self) -> list[Step]:
-        self.gate.acquire(timeout=5)
+        self.gate.acquire(timeout=60)
         if self.fail:
             raise RuntimeError("out of memory")
         done = []
@@ -76,11 +77,18 @@ async def started(stand: Stand, max_queue: int = 1) -> Runtime:
 
 
 async def until(condition: object) -> None:
-    for _ in range(500):
-        if condition():
-            return
+    end = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end, "did not happen"
         await asyncio.sleep(0.01)
-    raise AssertionError("did not happen")
+
+
+async def both_in(stand: Stand) -> None:
+    """Two requests have their places. The first may have begun alone: then one step, and no more, lets the other in."""
+    await until(lambda: stand.works)
+    if len(stand.works) < 2:
+        stand.gate.release()
+    await until(lambda: len(stand.works) == 2)
 
 
 async def text(generation: Generation) -> str:
@@ -92,7 +100,7 @@ def test_a_full_queue_is_refused_and_says_when_to_come_again() -> None:
         stand = Stand()
         model = await started(stand)
         running = [model.submit(work([1], 3)) for _ in range(2)]
-        await until(lambda: len(stand.works) == 2 or stand.gate.release())
+        await both_in(stand)
         waiting = model.submit(work([1], 3))
         with pytest.raises(QueueFull) as full:
             model.submit(work([1], 3))
@@ -128,7 +136,7 @@ def test_who_waits_can_leave_too() -> None:
         stand = Stand()
         model = await started(stand)
         running = [model.submit(work([1], 6)) for _ in range(2)]
-        await until(lambda: len(stand.works) == 2 or stand.gate.release())
+        await both_in(stand)
         waiting = model.submit(work([1], 6))
         model.cancel(waiting)
         stand.gate.release(20)

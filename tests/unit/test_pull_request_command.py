@@ -253,7 +253,7 @@ def test_the_static_report_imports_no_pulumi(project: Path) -> None:
         f"run(Wanted('dev', 'base', static=True), Path({str(project)!r})); sys.exit('pulumi' in sys.modules)"
     )
     root = Path(__file__).resolve().parents[2]
-    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert "Nothing changes" in done.stdout
 
@@ -262,7 +262,7 @@ def test_the_name_of_a_branch_reaches_no_shell() -> None:
     """Names of branches may hold quotes and semicolons, and others choose them."""
     root = Path(__file__).resolve().parents[2]
     command = ["make", "-n", "report-pr", "STATIC=1", 'BASE=x"; INJECTED; "']
-    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0
     assert "report-pr --stack" in done.stdout
     assert "INJECTED" not in done.stdout

@@ -143,12 +143,12 @@ def echo() -> Iterator[int]:
         thread = threading.Thread(target=serve)
         thread.start()
         yield int(listener.getsockname()[1])
-        thread.join(10)
+        thread.join(60)
 
 
 def said(port: int, *words: bytes) -> bytes:
     """All that comes back for the words."""
-    with socket.create_connection(("127.0.0.1", port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", port), 60) as connection:
         for word in words:
             connection.sendall(word)
         connection.shutdown(socket.SHUT_WR)
