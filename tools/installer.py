@@ -19,7 +19,7 @@ from tools.errors import ToolError
 from tools.official import Downloads, Unreachable, unpack
 from tools.places import CHECKOUT, cache_directory, pulumi_home
 from tools.progress import Display
-from tools.staging import ORIGIN, Staging
+from tools.staging import ORIGIN, Staging, discard
 from tools.table import Platform, Tool, load
 
 
@@ -202,9 +202,7 @@ class Installer:
 
     def _clear_away(self) -> None:
         """Go's modules and object files are some gigabytes that only an unfinished installation has a use for."""
-        if (self.cache / "go").exists():
-            with self.display.step("build cache", "freeing its disk space"):
-                shutil.rmtree(self.cache / "go", ignore_errors=True)
+        discard(self.cache / "go")
 
     def _on_path(self) -> list[Tool]:
         return [t for t in self.table.values() if t.on_path]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -77,8 +78,10 @@ def collected() -> set[str]:
     }
     with_parameters = {test.split("::")[0] for test in named if "[" in test}
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
+    # A person's own options for pytest would change what it prints.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTEST_ADDOPTS"}
     done = subprocess.run(
-        [*command, *sorted(with_parameters)], cwd=PROJECT, capture_output=True, text=True, timeout=300
+        [*command, *sorted(with_parameters)], cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return functions | {line for line in done.stdout.splitlines() if "::" in line}
