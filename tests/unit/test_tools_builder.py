@@ -46,6 +46,22 @@ def test_a_sites_own_go_settings_are_kept(builder: Builder, tmp_path: Path, monk
     assert builder.go_environment()["GOPROXY"] == "https://mirror.example"
 
 
+@pytest.mark.parametrize(
+    ("gib", "processors", "limit"), [(24, 2, 2 << 30), (16, 4, 1 << 30), (8, 4, None), (0, 4, None)]
+)
+def test_compilers_look_for_no_garbage_where_there_is_memory_enough(
+    builder: Builder, monkeypatch: pytest.MonkeyPatch, gib: int, processors: int, limit: int | None
+) -> None:
+    for name in ("GOGC", "GOMEMLIMIT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("tools.builder.memory_bytes", lambda: gib << 30)
+    monkeypatch.setattr("os.cpu_count", lambda: processors)
+    found = builder.go_environment()
+    assert (found.get("GOGC"), found.get("GOMEMLIMIT")) == (("off", str(limit)) if limit else (None, None))
+    monkeypatch.setenv("GOGC", "50")
+    assert builder.go_environment()["GOGC"] == "50", "who has set it has a reason"
+
+
 def test_a_new_enough_go_on_path_is_used(builder: Builder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     go = a_go(tmp_path / "bin", "1.26.6")
     monkeypatch.setenv("PATH", f"{go.parent}:/usr/bin:/bin")
