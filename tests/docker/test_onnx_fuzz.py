@@ -67,5 +67,5 @@ def test_random_requests_find_no_fault(address: str) -> None:
         checked += 1
     assert checked == OPERATIONS
     answered = sum(metric(address, f'slm_onnx_requests_total{{outcome="{end}"}}') for end in ("stop", "length"))
-    assert answered > 40
+    assert answered > 40, answered
     assert httpx.get(f"{address}/ready", timeout=60).status_code == 200

@@ -28,6 +28,13 @@ REFUSALS: dict[int | str, dict[str, Any]] = {
     429: {"model": ErrorAnswer, "description": "The queue is full; Retry-After says when to try again"},
     503: {"model": ErrorAnswer, "description": "The model is being loaded, or the server is shutting down"},
 }
+ANSWERS: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer; with `stream` its tokens as server-sent events, one after the other",
+        "content": {"application/json": {}, "text/event-stream": {"schema": {"type": "string"}}},
+    },
+    **REFUSALS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +52,7 @@ class OpenAI:
         known: dict[int | str, dict[str, Any]] = {404: REFUSALS[404]}
         routes.add_api_route("/models", self.models, methods=["GET"])
         routes.add_api_route("/models/{name:path}", self.one_model, methods=["GET"], responses=known)
-        options: dict[str, Any] = {"methods": ["POST"], "response_model": None, "responses": REFUSALS}
+        options: dict[str, Any] = {"methods": ["POST"], "response_model": None, "responses": ANSWERS}
         routes.add_api_route("/chat/completions", self.chat, **options)
         routes.add_api_route("/completions", self.complete, **options)
         return routes
