@@ -4,7 +4,7 @@ STACK ?= dev
 SET_UP := python3 tools/bootstrap.py
 OPS := python -m ops
 TEST_FAST := python -m pytest -m "(unit or program) and not alone" -n logical --maxprocesses 4 --dist worksteal tests/unit tests/program
-TEST_SLOW := python -m pytest -m "not (unit or program or alone)" -n 2 --dist loadscope --no-loadscope-reorder
+TEST_SLOW := python -m pytest -m "not (unit or program or alone)" -n 3 --dist loadscope --no-loadscope-reorder
 TEST_ALONE := python -m pytest -m alone tests/docker tests/program
 # These stacks run on this machine's own Docker engine.
 ENGINE := $(if $(filter dev engines engines-gemma,$(STACK)),--engine)
@@ -154,7 +154,7 @@ rehearse: ## play STACK's whole life on this machine: AKS simulated, Kubernetes 
 	@$(SET_UP) --tools --rehearsal -- python -m rehearsal --stack $(STACK) $(if $(SHORT),--short)
 
 test: ## every test, with a real Docker engine and a real Kubernetes control plane
-	@# No failure hides what the rest says. Of the two processes of the second one has the real models (tests/lanes.py);
+	@# No failure hides what the rest says. Of the three processes of the second one has the real models (tests/lanes.py);
 	@# what measures seconds or memory has the machine for itself.
 	@fast=0; slow=0; $(SET_UP) -- $(TEST_FAST) || fast=$$?; \
 	$(SET_UP) --tools --engine --rehearsal --node --monitoring --edge -- $(TEST_SLOW) || slow=$$?; \

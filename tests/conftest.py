@@ -37,8 +37,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the group that takes the longest."""
-    items.sort(key=lambda item: lanes.group(item.nodeid) != lanes.MODELS)
+    """Begin with the groups that take the longest."""
+    items.sort(key=lambda item: lanes.turn(item.nodeid))
 
 
 @pytest.hookimpl(optionalhook=True)

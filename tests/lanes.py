@@ -1,4 +1,4 @@
-"""Which tests may run beside which, when `make test` uses two processes: much of their time is waiting.
+"""Which tests may run beside which, when `make test` uses three processes: much of their time is waiting.
 
 Tests of one group run one after another in one process, and share what they have brought up. All that computes with
 real weights is one group: two engines at once on two cores would be measured against each other, and would take more
@@ -36,6 +36,9 @@ COMPUTE = frozenset(
 SHARED = frozenset({"edge", "kubernetes", "rehearsal"})
 """Layers that bring up one thing for all their files."""
 
+LONGEST = (MODELS, "edge", "kubernetes", "rehearsal")
+"""The groups that take the longest, which begin first: the small ones fill what time is left beside them."""
+
 
 def group(test: str) -> str:
     """The group of a test by its node id, `tests/layer/file.py::name`."""
@@ -43,6 +46,12 @@ def group(test: str) -> str:
     if path.stem in COMPUTE:
         return MODELS
     return path.parent.name if path.parent.name in SHARED else path.stem
+
+
+def turn(test: str) -> int:
+    """When its group begins, compared with others."""
+    found = group(test)
+    return LONGEST.index(found) if found in LONGEST else len(LONGEST)
 
 
 class Lanes(LoadScopeScheduling):

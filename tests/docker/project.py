@@ -37,8 +37,9 @@ NOT_COPIED = shutil.ignore_patterns(
 PORTS = range(13000, 20000)
 """Below those that the kernel gives to whoever opens a connection, and below those of review stacks."""
 
-SIDE = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 2
-"""Of two processes that test at once one takes the even ports and one the odd ones."""
+PROCESSES = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+PROCESS = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+"""Of the processes that test at once each takes other ports."""
 
 _given: set[int] = set()
 
@@ -46,7 +47,7 @@ _given: set[int] = set()
 def free_port() -> int:
     """A port nobody listens on right now, and that nobody else takes until a stack is up on it, minutes later."""
     while True:
-        port = secrets.choice(PORTS[SIDE::2])
+        port = secrets.choice(PORTS[PROCESS::PROCESSES])
         if port in _given:
             continue
         with socket.socket() as probe, suppress(OSError):

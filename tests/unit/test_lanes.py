@@ -32,3 +32,14 @@ def test_a_layer_with_one_cluster_is_one_group_and_other_files_are_one_each(laye
     files = [path.name for path in (TESTS / layer).glob("test_*.py")]
     assert {lanes.group(f"tests/{layer}/{name}::test_it[a/b.py::c]") for name in files} == {layer}
     assert lanes.group("tests/docker/test_day_one.py::test_it") == "test_day_one"
+
+
+def test_the_longest_groups_begin_first() -> None:
+    tests = ["docker/test_canary", "rehearsal/test_life", "edge/test_bundle", "docker/test_stack"]
+    assert sorted((f"tests/{test}.py::test_it" for test in tests), key=lanes.turn) == [
+        "tests/docker/test_stack.py::test_it",
+        "tests/edge/test_bundle.py::test_it",
+        "tests/rehearsal/test_life.py::test_it",
+        "tests/docker/test_canary.py::test_it",
+    ]
+    assert set(lanes.LONGEST) > lanes.SHARED
