@@ -161,8 +161,7 @@ class Builder:
 
 
 MOST_MEMORY = 2 << 30
-"""Bytes that one process of Go's compiler or linker may fill before it looks for garbage: the largest programs here
-take less."""
+"""Bytes that one process of Go's compiler or linker may fill before it looks for garbage."""
 
 
 def memory_bytes() -> int:

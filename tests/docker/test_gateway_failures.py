@@ -47,7 +47,7 @@ def test_fault_1_a_killed_engine_is_503_at_once_and_serves_again_by_itself(runni
         running.engine.stop()
         begin = time.monotonic()
         assert_unavailable(client.post(CHAT, json=body()))
-        assert time.monotonic() - begin < 5, "one further attempt to connect, a second later"
+        assert time.monotonic() - begin < 2, "one further attempt to connect, a second later"
         for _ in range(3):
             refused = client.post(CHAT, json=body())
             assert_unavailable(refused)
@@ -73,7 +73,7 @@ def test_an_engine_that_does_not_answer_in_time_is_504(running: Running) -> None
         response = client.post(CHAT, json=body(user="silent"))
     assert (response.status_code, response.json()["error"]["code"]) == (504, "engine_timeout")
     assert response.headers["retry-after"]
-    assert 2.5 < time.monotonic() - begin < 10
+    assert 2.5 < time.monotonic() - begin < 5
 
 
 def test_fault_21_a_frozen_engine_is_taken_out_and_comes_back(running: Running) -> None:
@@ -105,7 +105,7 @@ def test_fault_11_a_reload_under_load_swaps_the_keys_and_drops_nothing(running: 
                 count += 1
 
     def asked_on() -> bool:
-        return count > before + 30
+        return count > before + 40
 
     with ThreadPoolExecutor(2) as pool, running.client(old) as client:
         loops = [pool.submit(steady) for _ in range(2)]
@@ -134,6 +134,7 @@ def test_fault_11_a_reload_under_load_swaps_the_keys_and_drops_nothing(running: 
             loop.result()
     notices = [line for line in running.log().splitlines() if not line.startswith("{") or "503" in line]
     assert failures == [], notices
+    assert count > 100
 
 
 def test_a_reload_of_a_broken_configuration_changes_nothing_and_the_next_good_one_heals(running: Running) -> None:
@@ -158,7 +159,7 @@ def test_a_stopping_gateway_lets_a_running_answer_finish(running: Running) -> No
             stopped = pool.submit(running.container.stop, timeout=60)
             assert len(list(pieces)) == 9
             stopped.result()
-    assert time.monotonic() - begin < 30, "it ends with its last answer, and is not killed after a minute"
+    assert time.monotonic() - begin < 15, "it ends with its last answer, and is not killed after a minute"
     running.container.reload()
     assert running.container.attrs["State"]["ExitCode"] in {0, 130}
 

@@ -249,7 +249,7 @@ def test_43_a_body_above_the_limit_is_413(running: Running, size: int) -> None:
     assert status(answer) == 413
     assert json.loads(answer.split(b"\r\n\r\n", 1)[1])["error"]["code"] == "request_too_large"
     # Nothing of the body was sent: whoever had waited for it would have answered after the seconds of a slow client.
-    assert seconds < LIMITS.client_seconds, "refused by its announced length, not after reading it"
+    assert seconds < 1, "refused by its announced length, not after reading it"
 
 
 @pytest.mark.parametrize("size", [1024**2 + 1, 3 * 1024**2])
@@ -290,7 +290,7 @@ def test_43_a_client_that_sends_slowly_is_408_and_disconnected(running: Running,
         connection.sendall(data)
         answer = connection.recv(65536)
         assert status(answer) == 408
-        assert 1.5 < time.monotonic() - begin < 5 * LIMITS.client_seconds
+        assert 1.5 < time.monotonic() - begin < 3
         answered = time.monotonic()
         read_all(connection)
     assert time.monotonic() - answered < 5, "the connection stayed open"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 
 import httpx
 import openai
@@ -220,7 +221,7 @@ def test_outputs_name_the_endpoint_and_the_models(live: Project) -> None:
     assert outputs == {"endpoint": live.endpoint, "models": [MODEL]}
 
 
-def wait_until(condition, seconds: float = 120) -> None:  # type: ignore[no-untyped-def]
+def wait_until(condition: Callable[[], object], seconds: float = 120) -> None:
     """Wait for something that takes a moment; fail when it does not come."""
     end = time.monotonic() + seconds
     while not condition():

@@ -52,8 +52,7 @@ def test_a_bad_link_is_late_slow_and_loses_packets_and_only_that_of_its_host(hos
     with faults.bad_link(host, Quality(bits_per_second=8e6)):
         began = time.monotonic()
         assert len(say(host, f"head -c {2 * MIB} /dev/zero").stdout) == 2 * MIB
-        # Two seconds, the login, and what a busy machine adds; a link of an eighth of that takes seventeen.
-        assert 2.0 < time.monotonic() - began < 15
+        assert 2.0 < time.monotonic() - began < 6
     with faults.bad_link(host, Quality(loss=0.5)):
         # A connection needs two packets, and is given up before a lost one is sent again: three of four fail.
         lost = sum(not connects(host.address, host.port, 0.5) for _ in range(40))

@@ -242,7 +242,7 @@ def test_a_termination_signal_ends_it_at_once_although_a_server_is_silent(fetch:
         started = time.monotonic()
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=50)
-        assert time.monotonic() - started < 20, "a third of what the server takes to answer"
+        assert time.monotonic() - started < 2
     assert process.returncode == 143
     assert errors == b""
 
